@@ -1,0 +1,49 @@
+# What a person types. `make run` needs Python 3.11 or newer and nothing else.
+
+# The newest Python of those that the locked versions are made for.
+PYTHON ?= $(firstword $(foreach p,python3.13 python3.12 python3.11 python3,$(shell $(p) -c 'import sys; sys.exit(not (3, 11) <= sys.version_info < (3, 14))' 2>/dev/null && command -v $(p))))
+BIN := .venv/bin
+
+.PHONY: env run test style check bench clean lock
+
+env: .venv/env.stamp ## .venv with all that running needs
+run: env ## a running platform with demo events, on http://127.0.0.1:8001
+	@$(BIN)/tailrace up --demo
+
+test: .venv/dev.stamp ## every test, on real processes
+	$(BIN)/python -m pytest -q
+
+style: .venv/dev.stamp ## ruff, mypy, and the layers that imports must keep to
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+
+check: style ## the gate on a laptop: style and the fast tests
+	$(BIN)/python -m pytest -q -m "not slow"
+
+bench: .venv/dev.stamp ## the table of docs/benchmarks.md, measured here
+	$(BIN)/python -m bench
+
+.venv/env.stamp: pyproject.toml requirements/run.txt
+	@test -n "$(PYTHON)" || { echo "Tailrace needs Python 3.11, 3.12 or 3.13 on the PATH; none was found." >&2; exit 1; }
+	@test -x $(BIN)/python || { echo "making .venv with $(PYTHON)"; $(PYTHON) -m venv .venv; }
+	@echo "installing (about half a minute the first time)"
+	@$(BIN)/python -m pip install -q --disable-pip-version-check -r requirements/run.txt
+	@$(BIN)/python -m pip install -q --disable-pip-version-check --no-deps -e .
+	@$(BIN)/python -m tailrace.kernels
+	@touch $@
+
+.venv/dev.stamp: .venv/env.stamp requirements/dev.txt
+	@$(BIN)/python -m pip install -q --disable-pip-version-check -r requirements/dev.txt
+	@touch $@
+
+lock: ## write the newest versions that work together into requirements/
+	rm -rf .venv-lock && $(PYTHON) -m venv .venv-lock
+	.venv-lock/bin/python -m pip install -q -e . && .venv-lock/bin/python -m pip freeze --exclude-editable > requirements/run.txt
+	.venv-lock/bin/python -m pip install -q -e '.[dev]' && .venv-lock/bin/python -m pip freeze --exclude-editable > requirements/dev.txt
+	rm -rf .venv-lock
+
+clean: ## everything that was made, but for the data
+	rm -rf .venv .venv-lock build dist .mypy_cache .ruff_cache .pytest_cache .hypothesis bench/out src/*.egg-info
+	find . -name __pycache__ -prune -exec rm -rf {} +

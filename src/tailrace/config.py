@@ -1,0 +1,142 @@
+"""The settings: one frozen tree of typed sections, each leaf with its default and its reason.
+
+Durations are in seconds and sizes in bytes, named so (`…_s`, `…_bytes`). How file, environment and flags become
+this tree is in `tailrace.config_load`.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated, Literal
+
+from pydantic import BaseModel, ConfigDict, Field, model_validator
+
+PositiveInt = Annotated[int, Field(gt=0)]
+PositiveFloat = Annotated[float, Field(gt=0)]
+
+MIB = 1 << 20
+GIB = 1 << 30
+
+
+class Section(BaseModel):
+    model_config = ConfigDict(frozen=True, extra="forbid", use_attribute_docstrings=True)
+
+
+class LogSettings(Section):
+    backlog_bytes_max: PositiveInt = 4 * GIB
+    """Unread payload the log may hold before new events are refused with 429:
+    the disk's share for a worker's outage."""
+    keep_for_s: Annotated[float, Field(ge=0)] = 0
+    """How long records stay in the log after every group has read them; 0: not at all."""
+    append_queue_bytes_max: PositiveInt = 64 * MIB
+    """Payload waiting for one group commit before new events are refused with 429; about a second of a fast disk."""
+
+
+class IngestSettings(Section):
+    body_bytes_max: PositiveInt = 64 * MIB
+    """A request body after decompression; past it 413."""
+    line_bytes_max: PositiveInt = MIB
+    """One event's JSON or text; past it the line is a dead letter."""
+    fields_max: PositiveInt = 256
+    """Fields of one event, nested ones counted; past it the line is a dead letter."""
+    nesting_max: PositiveInt = 16
+    """Depth of nested objects and arrays in one event; past it the line is a dead letter."""
+    timestamp_past_max_s: PositiveFloat = 40 * 365 * 86400
+    """A timestamp further back is absurd: the event is kept under its arrival time, with a mark."""
+    timestamp_future_max_s: PositiveFloat = 86400
+    """A timestamp further ahead is absurd: the event is kept under its arrival time, with a mark."""
+    parse_threads: PositiveInt = 2
+    """Threads that decode bodies; the decoders let go of the GIL."""
+    body_bytes_in_flight_max: PositiveInt = 256 * MIB
+    """Bodies being received and decoded at once; past it 429: the bound of the gateway's memory."""
+
+
+class HotSettings(Section):
+    bytes_max: PositiveInt = 256 * MIB
+    """Arrow bytes of the newest events kept in memory for queries and the live tail."""
+
+
+class LakeSettings(Section):
+    flush_interval_s: PositiveFloat = 2.0
+    """The longest an event waits in memory before it is written to the lake."""
+    flush_rows: PositiveInt = 524_288
+    """Rows that start a flush before its time."""
+    compact_interval_s: PositiveFloat = 60
+    """How often small files are looked for, to be joined."""
+    compact_rows: PositiveInt = 1_048_576
+    """Rows of a joined file; a file of more than half of them is left as it is."""
+    compact_bytes: PositiveInt = 128 * MIB
+    """Bytes of a joined file, where that is reached before its rows."""
+    vacuum_after_s: PositiveFloat = 3600
+    """How long a file stays on disk after it was replaced or deleted; longer than any query may run, so that none
+    loses what it reads."""
+
+
+class RetentionSettings(Section):
+    """What is deleted from the lake; by default nothing. A file goes when its newest event may go."""
+
+    age_s: PositiveFloat | None = None
+    """How long an event is kept after its arrival; none: for ever."""
+    bytes_max: PositiveInt | None = None
+    """Size of the lake's files and indexes past which the oldest files are deleted; none: no bound."""
+    services: dict[str, PositiveFloat] = {}
+    """Another `age_s` for the events of a service, by its name."""
+
+
+class JsonlSettings(Section):
+    enabled: bool = False
+    """Whether a plain text copy, `logs.txt`, is written."""
+    rotate_bytes: PositiveInt = 256 * MIB
+    """Size at which the file is rotated; it is also rotated every UTC day."""
+    keep_files: PositiveInt = 8
+    """Rotated files that are kept; older ones are deleted."""
+
+
+class DeadLetterSettings(Section):
+    bytes_max: PositiveInt = 256 * MIB
+    """What could not be decoded is kept up to this size; past it the oldest is dropped, and counted."""
+
+
+class QuerySettings(Section):
+    time_max_s: PositiveFloat = 60
+    """The longest a query, SQL included, may run."""
+    memory_bytes_max: PositiveInt = 512 * MIB
+    """Memory of DuckDB for all queries."""
+    threads: PositiveInt = 2
+    """Threads of DuckDB for all queries."""
+    requests_max: PositiveInt = 64
+    """Queries at work or waiting at once; past it 429. A longer queue would only make everybody wait longer."""
+    tails_max: PositiveInt = 32
+    """Live tails at once; past it 429. Each has a thread of its own."""
+    sql_max: PositiveInt = 2
+    """SQL statements at once; past it 429. Each is a process with `memory_bytes_max` of its own."""
+    cache_s: PositiveFloat = 120
+    """How long an answer of `GET /logs` is served again."""
+    cache_bytes_max: PositiveInt = 64 * MIB
+    """Answers kept for that; the least recently used go first."""
+
+
+class Settings(Section):
+    data: Path = Path("data")
+    """The folder that holds everything on disk."""
+    listen: Annotated[str, Field(pattern=r"^(\[.+\]|[^:]+):\d{1,5}$")] = "127.0.0.1:8001"
+    """The HTTP address, HOST:PORT."""
+    log_level: Literal["debug", "info", "warning", "error"] = "info"
+    """How much Tailrace says of itself on standard error."""
+    log: LogSettings = LogSettings()
+    ingest: IngestSettings = IngestSettings()
+    hot: HotSettings = HotSettings()
+    lake: LakeSettings = LakeSettings()
+    retention: RetentionSettings = RetentionSettings()
+    jsonl: JsonlSettings = JsonlSettings()
+    dead_letters: DeadLetterSettings = DeadLetterSettings()
+    query: QuerySettings = QuerySettings()
+
+    @model_validator(mode="after")
+    def _queries_end_before_their_files(self) -> Settings:
+        if self.lake.vacuum_after_s <= self.query.time_max_s:
+            raise ValueError(
+                f"lake.vacuum_after_s = {self.lake.vacuum_after_s:g} must be longer than "
+                f"query.time_max_s = {self.query.time_max_s:g}: a query would lose the files it reads"
+            )
+        return self

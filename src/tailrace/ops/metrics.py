@@ -1,0 +1,79 @@
+"""Every metric, declared once. Components are handed the tree; nothing is registered globally."""
+
+from __future__ import annotations
+
+from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
+
+# From a memory access to a stuck disk.
+_SECONDS = (0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30)
+
+
+class Metrics:
+    """One instance a process; `registry` is what `/metrics` prints."""
+
+    def __init__(self) -> None:
+        self.registry = CollectorRegistry()
+        r = self.registry
+        self.events_accepted = Counter("tailrace_events_accepted", "Events acknowledged as durable.", registry=r)
+        self.bytes_received = Counter("tailrace_bytes_received", "Bytes of request bodies, as sent.", registry=r)
+        self.events_rejected = Counter(
+            "tailrace_events_rejected",
+            "Lines that could not be decoded and went to the dead letters.",
+            registry=r,
+        )
+        self.requests_refused = Counter(
+            "tailrace_requests_refused",
+            "Ingest requests refused whole, by the kind of error.",
+            ["error"],
+            registry=r,
+        )
+        self.append_seconds = Histogram(
+            "tailrace_append_seconds", "From decoded to durable in the log.", buckets=_SECONDS, registry=r
+        )
+        self.log_commit_seconds = Histogram(
+            "tailrace_log_commit_seconds",
+            "One group commit of the log, fsync included.",
+            buckets=_SECONDS,
+            registry=r,
+        )
+        self.log_commit_records = Histogram(
+            "tailrace_log_commit_records",
+            "Records that shared one commit of the log.",
+            buckets=(1, 2, 5, 10, 20, 50, 100, 200, 500, 1000),
+            registry=r,
+        )
+        self.events_read = Counter("tailrace_events_read", "Events the worker has read from the log.", registry=r)
+        self.events_stored = Counter("tailrace_events_stored", "Events that every store has.", registry=r)
+        self.dead_letters = Counter("tailrace_dead_letters", "Dead letters the worker has kept.", registry=r)
+        self.retries = Counter("tailrace_retries", "Calls that failed and were made again.", ["place"], registry=r)
+        self.flush_seconds = Histogram(
+            "tailrace_flush_seconds", "Writing one flush to all stores.", buckets=_SECONDS, registry=r
+        )
+        self.query_seconds = Histogram(
+            "tailrace_query_seconds",
+            "From a query's start to its answer, by kind; exports and SQL until the last byte.",
+            ["kind"],
+            buckets=_SECONDS,
+            registry=r,
+        )
+        self.queries_refused = Counter(
+            "tailrace_queries_refused", "Queries refused because too many are at work, by kind.", ["kind"], registry=r
+        )
+        self.cache_answers = Counter(
+            "tailrace_cache_answers", "Answers of GET /logs, by result: hit or miss.", ["result"], registry=r
+        )
+        self.tails = Gauge("tailrace_tails", "Live tails that are open.", registry=r)
+        self.tail_missed = Counter(
+            "tailrace_tail_missed", "Events that live tails were not given because their readers were slow.", registry=r
+        )
+        self.lake_files = Gauge("tailrace_lake_files", "Data files of the lake.", registry=r)
+        self.lake_bytes = Gauge("tailrace_lake_bytes", "Bytes of the lake's data files.", registry=r)
+        self.lake_damaged_files = Gauge(
+            "tailrace_lake_damaged_files", "Files of the lake that were found missing or damaged.", registry=r
+        )
+        self.lake_compactions = Counter(
+            "tailrace_lake_compactions", "Files of the lake that were written in the place of several.", registry=r
+        )
+        self.lake_events_deleted = Counter(
+            "tailrace_lake_events_deleted", "Events that retention has deleted from the lake.", registry=r
+        )
