@@ -1,0 +1,83 @@
+"""The HTTP application: every route, its errors and its description, over the places it is given."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Sequence
+from contextlib import asynccontextmanager
+from importlib.metadata import version
+from typing import Any
+
+from fastapi import APIRouter, FastAPI
+from fastapi.responses import HTMLResponse
+
+from tailrace.serve.context_route import context_router
+from tailrace.serve.dead_letter_routes import dead_letter_router
+from tailrace.serve.docs_page import docs_page
+from tailrace.serve.envelope import Envelope
+from tailrace.serve.figures_routes import figures_router
+from tailrace.serve.health_routes import health_router
+from tailrace.serve.logs_route import logs_router
+from tailrace.serve.openapi import finished_openapi
+from tailrace.serve.places import Places
+from tailrace.serve.problems import add_problem_handlers
+from tailrace.serve.query_threads import QueryThreads
+from tailrace.serve.rendering import Renderer
+from tailrace.serve.schemas import Problem
+from tailrace.serve.search_route import search_router
+from tailrace.serve.serving import Serving
+from tailrace.serve.sql_route import sql_router
+from tailrace.serve.tail_route import Tails, tail_router
+
+_PROBLEMS: dict[int | str, dict[str, Any]] = {
+    400: {"model": Problem, "description": "A parameter or the query is wrong"},
+    429: {"model": Problem, "description": "Too much at once; `Retry-After` says when to come back"},
+    503: {"model": Problem, "description": "A place is away; `Retry-After` says when to come back"},
+}
+
+
+def create_app(places: Places, *, routers: Sequence[APIRouter] = ()) -> FastAPI:
+    """The application; `routers` come first, so that they can take a path's other methods.
+
+    It holds threads from its start, and lets go of them at its lifespan's end; the places stay open.
+    """
+    serving = Serving(places, QueryThreads(places.settings.query, places.metrics), Renderer())
+    tails = Tails(places, serving.renderer)
+
+    @asynccontextmanager
+    async def lifespan(_: FastAPI) -> AsyncIterator[None]:
+        yield
+        places.stopping.set()
+        tails.close()
+        serving.threads.close()
+        serving.renderer.close()
+
+    app = FastAPI(
+        title="Tailrace",
+        summary="Real-time logs: send, search, follow.",
+        version=version("tailrace"),
+        docs_url=None,
+        redoc_url=None,
+        lifespan=lifespan,
+        responses=_PROBLEMS,
+    )
+    add_problem_handlers(app)
+    for router in (
+        *routers,
+        logs_router(serving),
+        search_router(serving),
+        figures_router(serving),
+        context_router(serving),
+        tail_router(serving, tails),
+        sql_router(serving),
+        dead_letter_router(places),
+        health_router(places),
+    ):
+        app.include_router(router)
+
+    @app.get("/docs", include_in_schema=False)
+    async def docs() -> HTMLResponse:
+        return HTMLResponse(docs_page(app.openapi()))
+
+    app.openapi = finished_openapi(app)  # type: ignore[method-assign]
+    app.add_middleware(Envelope)
+    return app

@@ -1,0 +1,131 @@
+"""`POST /logs`: events in."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import orjson
+from fastapi import APIRouter, Request, Response
+from pydantic import BaseModel, Field
+from starlette.requests import ClientDisconnect
+
+from tailrace.config import IngestSettings
+from tailrace.errors import TailraceError, TooLarge
+from tailrace.ingest.gateway import JSON_LINES, Gateway, Reservation
+from tailrace.ingest.receipt import Receipt
+from tailrace.model.batch import ARROW_STREAM
+from tailrace.ops.metrics import Metrics
+from tailrace.serve.problems import PROBLEM_JSON, problem_body
+from tailrace.serve.schemas import Problem
+
+# So many rejected lines are told in the answer; all of them are in the dead letters.
+ERRORS_TOLD_MAX = 100
+
+_REASON_CHARACTERS_MAX = 500
+
+
+class LineError(BaseModel):
+    line: int = Field(description="1-based; in an array the element's number", examples=[3])
+    reason: str = Field(examples=["not JSON: Expecting ',' delimiter, column 7"])
+
+
+class Accepted(BaseModel):
+    """What was done with the body. All of it is durable."""
+
+    accepted: int = Field(description="Events that are in the log", examples=[2])
+    rejected: int = Field(description="Lines that are no events; they are kept as dead letters", examples=[1])
+    partial: bool = Field(description="Whether there were both", examples=[True])
+    errors: list[LineError] | None = Field(None, description=f"The first {ERRORS_TOLD_MAX} rejected lines")
+
+
+_EVENT = {
+    "timestamp": "2025-03-28T10:00:00",
+    "level": "ERROR",
+    "message": "Something failed",
+    "source": "auth-service",
+}
+_BODY = {
+    "required": True,
+    "content": {
+        "application/json": {"schema": {}, "example": _EVENT},
+        JSON_LINES: {"schema": {"type": "string"}},
+        ARROW_STREAM: {"schema": {"type": "string", "format": "binary"}},
+    },
+}
+
+
+def ingest_router(gateway: Gateway, *, settings: IngestSettings, metrics: Metrics) -> APIRouter:
+    router = APIRouter(tags=["ingest"])
+
+    @router.post(
+        "/logs",
+        summary="Send events",
+        status_code=202,
+        response_model=Accepted,
+        responses={
+            400: {"model": Problem, "description": "Nothing of the body is an event; `errors` names the lines"},
+            413: {"model": Problem, "description": "The body is too large; `detail` names the setting"},
+            415: {"model": Problem, "description": "A content type or encoding that is not understood"},
+        },
+        openapi_extra={"requestBody": _BODY},
+    )
+    async def post_logs(request: Request) -> Response:
+        """One JSON object, an array of them, one a line (NDJSON), or an Arrow stream; gzip, zstd, deflate or plain.
+
+        Answered when the events are on disk. Lines that are no events are named, kept as dead letters, and do not
+        hold back the others. An event may be sent in any words: the aliases of its fields are in the documentation.
+        """
+        try:
+            with gateway.reservation() as reservation:
+                body = await _receive(request, reservation, settings.body_bytes_max)
+                metrics.bytes_received.inc(len(body))
+                client = request.client
+                receipt = await gateway.accept(
+                    body,
+                    content_type=request.headers.get("content-type", ""),
+                    content_encoding=request.headers.get("content-encoding"),
+                    source=f"POST /logs from {client.host}" if client else "POST /logs",
+                )
+        except ClientDisconnect:
+            # Nobody is there to read an answer.
+            return Response(status_code=400)
+        except TailraceError as error:
+            metrics.requests_refused.labels(type(error).__name__).inc()
+            raise
+        told = _told(receipt)
+        if receipt.rejected and not receipt.accepted:
+            detail = "no line of the body is an event; all are kept as dead letters"
+            return Response(problem_body(400, detail, **told), 400, media_type=PROBLEM_JSON)
+        return Response(orjson.dumps(told), 202, media_type="application/json")
+
+    return router
+
+
+async def _receive(request: Request, reservation: Reservation, bytes_max: int) -> bytes:
+    """The whole body. What it grows to when it is decompressed is bounded where that is done."""
+    too_large = f"the body is larger than {bytes_max:,} bytes (ingest.body_bytes_max); send it in parts"
+    declared = request.headers.get("content-length", "0")
+    if declared.isdecimal() and int(declared) > bytes_max:
+        raise TooLarge(too_large)
+    parts: list[bytes] = []
+    async for part in request.stream():
+        if part:
+            reservation.add(len(part))
+            if reservation.bytes > bytes_max:
+                raise TooLarge(too_large)
+            parts.append(part)
+    return parts[0] if len(parts) == 1 else b"".join(parts)
+
+
+def _told(receipt: Receipt) -> dict[str, Any]:
+    told: dict[str, Any] = {
+        "accepted": receipt.accepted,
+        "rejected": len(receipt.rejected),
+        "partial": bool(receipt.accepted and receipt.rejected),
+    }
+    if receipt.rejected:
+        told["errors"] = [
+            {"line": rejected.line, "reason": rejected.reason[:_REASON_CHARACTERS_MAX]}
+            for rejected in receipt.rejected[:ERRORS_TOLD_MAX]
+        ]
+    return told
