@@ -1,0 +1,104 @@
+"""`python -m bench`: the whole table, on this machine, in one run; `make bench` calls it.
+
+The load generator, the server and its disk share the machine. Every rate stands beside the floor of the same run.
+"""
+
+from __future__ import annotations
+
+import argparse
+import itertools
+import os
+import platform
+import shutil
+import tempfile
+from collections.abc import Iterator
+from pathlib import Path
+
+from bench.floor import arrow_body, floor_events_per_s
+from bench.load import send_bodies, small_requests_per_s
+from bench.queries import query_rows
+from bench.report import Row, table, write_json
+from bench.server import PeakMemory, disk_bytes, running
+from bench.visibility import visibility_row
+from tailrace.client.demo_events import ndjson_bodies
+from tailrace.model.batch import ARROW_STREAM, encode_batch
+
+BODY_EVENTS = 5_000
+NDJSON = "application/x-ndjson"
+MIB = 1 << 20
+
+
+def main() -> None:
+    options = argparse.ArgumentParser(prog="python -m bench", description=__doc__)
+    options.add_argument("--events", type=int, default=3_000_000, help="events of the ingest runs")
+    options.add_argument("--large", type=int, default=30_000_000, help="events of the lake that is queried")
+    options.add_argument("--seed", type=int, default=1)
+    options.add_argument("--out", type=Path, default=Path("bench/out"))
+    chosen = options.parse_args()
+    folder = Path(tempfile.mkdtemp(prefix="tailrace-bench-"))
+    try:
+        rows = [*ingest_rows(folder, chosen.events, chosen.seed), *large_rows(folder, chosen.large, chosen.seed)]
+    finally:
+        shutil.rmtree(folder, ignore_errors=True)
+    machine = {"cores": os.cpu_count(), "python": platform.python_version(), "system": platform.platform()}
+    write_json(rows, machine, chosen.out / "bench.json")
+    print("\n" + table(rows))
+
+
+def ingest_rows(folder: Path, events: int, seed: int) -> Iterator[Row]:
+    said(f"making {events:,} events")
+    bodies = list(itertools.islice(ndjson_bodies(events, body_events=BODY_EVENTS, seed=seed), events // BODY_EVENTS))
+    average = sum(map(len, bodies)) / (len(bodies) * BODY_EVENTS)
+    floor = floor_events_per_s(bodies)
+    yield said_row(Row("FLOOR: pyarrow.json, one core", floor, "events/s", note=f"{average:.0f} bytes an event"))
+
+    with running(folder / "ndjson") as server:
+        with PeakMemory(server.pid) as memory:
+            idle = memory.resident_bytes() / MIB
+            load = send_bodies(server, [(BODY_EVENTS, body) for body in bodies], NDJSON)
+        yield said_row(Row("resident memory, idle", idle, "MiB", 350, 200))
+        note = f"{load.stored_events_per_s:,.0f} events/s; acknowledged {load.acknowledged_events_per_s / floor:.2f}"
+        yield said_row(
+            Row("NDJSON, into lake and hot", load.stored_events_per_s / floor, "x FLOOR", 0.5, 1.0, True, note)
+        )
+        floor_after = floor_events_per_s(bodies[: len(bodies) // 4])
+        yield said_row(Row("FLOOR again, behind the load", floor_after, "events/s"))
+        yield said_row(visibility_row(server, bodies[:40], BODY_EVENTS))
+        rate = small_requests_per_s(server)
+        yield said_row(Row("one event a request, 64 connections", rate, "requests/s", 3000, 3000, True))
+    arrow = [(BODY_EVENTS, encode_batch(arrow_body(body))) for body in bodies]
+    with running(folder / "arrow") as server:
+        load = send_bodies(server, arrow, ARROW_STREAM)
+        note = f"{load.stored_events_per_s:,.0f} events/s; acknowledged {load.acknowledged_events_per_s / floor:.2f}"
+        yield said_row(
+            Row("Arrow bodies, into lake and hot", load.stored_events_per_s / floor, "x FLOOR", 1.2, 1.8, True, note)
+        )
+
+
+def large_rows(folder: Path, events: int, seed: int) -> Iterator[Row]:
+    said(f"loading {events:,} events")
+    data = folder / "large"
+    with running(data) as server, PeakMemory(server.pid) as memory:
+        bodies = ((BODY_EVENTS, body) for body in ndjson_bodies(events, body_events=BODY_EVENTS, seed=seed + 1))
+        load = send_bodies(server, bodies, NDJSON)
+        note = f"{load.stored_events_per_s:,.0f} events/s with the generator on the same cores"
+        yield said_row(
+            Row(f"resident memory, loading {events / 1e6:.0f} M", memory.bytes_max / MIB, "MiB", 1200, 800, note=note)
+        )
+        yield said_row(Row("bytes on disk an event", disk_bytes(data / "lake") / events, "bytes", 27, 20))
+        for row in query_rows(server, seed):
+            yield said_row(row)
+        yield said_row(Row("resident memory after the queries", memory.resident_bytes() / MIB, "MiB"))
+
+
+def said(text: str) -> None:
+    print(text, flush=True)
+
+
+def said_row(row: Row) -> Row:
+    said(f"  {row.what}: {row.value:,.3f} {row.unit}  {row.verdict}  {row.note}")
+    return row
+
+
+if __name__ == "__main__":
+    main()
