@@ -125,7 +125,7 @@ def test_compressed_files_are_known_by_their_content(
 def test_a_large_file_goes_in_several_requests_in_order(sink: Sink, tmp_path: Path) -> None:
     """Lines are never cut where chunks are."""
     path = tmp_path / "big.log"
-    lines = [f"2020-01-31 10:00:00 INFO {number} {'x' * 90}" for number in range(80_000)]
+    lines = [f"2020-01-31 10:00:00 INFO {number} {'x' * 90}" for number in range(42_000)]
     path.write_text("\n".join(lines) + "\n")
     assert _send(sink, path).exit_code == 0
     assert len(sink.bodies) > 1
@@ -291,6 +291,11 @@ def test_following_goes_on_across_rename_and_truncation(tmp_path: Path) -> None:
     path.write_bytes(b"new\n")
     assert followed.read() == b"unended\n"
     assert followed.read() == b"new\n"
+    with path.open("ab") as file:
+        file.write(b"last\n")
+    path.rename(old)
+    path.write_bytes(b"newer\n")
+    assert [followed.read(), followed.read()] == [b"last\n", b"newer\n"]
     with path.open("r+b") as file:
         file.truncate(0)
         file.write(b"a\n")

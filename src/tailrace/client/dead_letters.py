@@ -38,7 +38,9 @@ def dead_letters() -> None:
 @click.option(
     "--limit", type=click.IntRange(min=1), default=50, show_default=True, help="At most so many, newest first."
 )
-@click.option("--output", type=click.Choice(["table", "json"]), default="table", show_default=True)
+@click.option(
+    "--output", type=click.Choice(["table", "json"]), default="table", show_default=True, help="How it is printed."
+)
 @url_option
 def list_letters(limit: int, output: str, url: str) -> None:
     """Show what there is, newest first. `json` is one object a line."""
