@@ -23,9 +23,9 @@ from tailrace.client.progress import TransferProgress
 from tailrace.client.send_post import FILE_PATIENCE, FOLLOW_PATIENCE, PIPE_PATIENCE, Patience, Poster
 from tailrace.client.send_source import open_plain, whole_lines, whole_lines_as_they_come
 from tailrace.client.send_stream import Reading, Stream, Tally
-from tailrace.ingest.text_columns import Format
-from tailrace.ingest.text_formats import TEXT_FORMATS
-from tailrace.ingest.text_zones import zone_offset_s
+from tailrace.ingest.text.columns import Format
+from tailrace.ingest.text.formats import TEXT_FORMATS
+from tailrace.ingest.text.zones import zone_offset_s
 
 _FILES_AT_ONCE = 4
 _FOLLOW_INTERVAL_S = 0.25

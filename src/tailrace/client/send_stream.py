@@ -12,8 +12,8 @@ from tailrace.client.progress import TransferProgress
 from tailrace.client.send_post import NDJSON, Poster, Receipt
 from tailrace.client.send_source import service_name
 from tailrace.config import IngestSettings
-from tailrace.ingest.text_columns import Format
-from tailrace.ingest.text_formats import TextDecoder, guess_format
+from tailrace.ingest.text.columns import Format
+from tailrace.ingest.text.formats import TextDecoder, guess_format
 from tailrace.model.batch import ARROW_STREAM, encode_batch
 from tailrace.model.clock import system_clock_us
 

@@ -7,7 +7,7 @@ from datetime import UTC, datetime
 import pytest
 
 from tailrace.config import IngestSettings
-from tailrace.ingest.text_formats import TextDecoder
+from tailrace.ingest.text.formats import TextDecoder
 
 NOW = datetime(2026, 11, 21, 12, 0, 0, tzinfo=UTC)
 NOW_US = int(NOW.timestamp() * 1_000_000)
@@ -100,7 +100,8 @@ LINES = [
     # Systems
     ("Jul  1 09:00:55 calvisitor-10-105-160-95 kernel[0]: IOThunderboltSwitch", "2026-07-01T09:00:55", None),
     ("Jun 14 15:16:01 combo sshd(pam_unix)[19939]: authentication failure", "2026-06-14T15:16:01", None),
-    ("Dec 10 06:55:46 LabSZ sshd[24200]: error: Received disconnect", "2025-12-10T06:55:46", "ERROR"),
+    ("Dec 10 06:55:46 LabSZ sshd[24200]: error: Received disconnect", "2025-12-10T06:55:46", None),
+    ("Dec 10 06:55:46 db postgres[24200]: ERROR:  relation is missing", "2025-12-10T06:55:46", "ERROR"),
     ("<34>Oct 11 22:14:15 mymachine su: 'su root' failed", "2026-10-11T22:14:15", "FATAL"),
     ("<165>1 2003-08-24T05:14:15.000003-07:00 10.0.0.1 app 8710 - - x", "2003-08-24T12:14:15.000003", "INFO"),
     ("2020-01-31T10:00:00.123456+01:00 web1 sshd[1]: Accepted", "2020-01-31T09:00:00.123456", None),

@@ -15,7 +15,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from tailrace.ingest.text_zones import zone_offset_s
+from tailrace.ingest.text.zones import zone_offset_s
 
 DateOrder = Literal["ymd", "mdy", "dmy"]
 
@@ -44,7 +44,7 @@ class Reference:
 def timestamps_us(parts: pa.StructArray, reference: Reference, order: DateOrder) -> tuple[np.ndarray, np.ndarray]:
     """Microseconds, and which rows are real times (no 13th month, no 25th hour).
 
-    `parts` has a child for each named group of a kind (see `text_timestamps`), empty where it took no part.
+    `parts` has a child for each named group of a kind (see `timestamps`), empty where it took no part.
     """
     columns: dict[str, pa.StringArray] = {field.name: parts.field(index) for index, field in enumerate(parts.type)}
     if "e" in columns:

@@ -8,8 +8,8 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from tailrace.ingest.text_columns import Columns, or_null
-from tailrace.ingest.text_timestamps import without_groups
+from tailrace.ingest.text.columns import Columns, or_null
+from tailrace.ingest.text.timestamps import without_groups
 from tailrace.model.level import level_of
 
 # The numbers' names, RFC 5424, table 1.

@@ -7,8 +7,8 @@ from collections import defaultdict
 
 import pyarrow as pa
 
-from tailrace.ingest.text_columns import Columns
-from tailrace.ingest.text_levels import levels_of
+from tailrace.ingest.text.columns import Columns
+from tailrace.ingest.text.levels import levels_of
 
 _PAIR = re.compile(r"([^\s=\"]+)=(?:\"((?:[^\"\\]|\\.)*)\"|([^\s\"]*))")
 _WHOLE = re.compile(r"\s*(?:[^\s=\"]+=(?:\"(?:[^\"\\]|\\.)*\"|[^\s\"]*)(?:\s+|$)){2,}")

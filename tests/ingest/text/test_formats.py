@@ -11,8 +11,8 @@ from hypothesis import strategies as st
 
 from tailrace.config import IngestSettings
 from tailrace.errors import BadInput
-from tailrace.ingest.text_columns import Format
-from tailrace.ingest.text_formats import TextDecoder, guess_format
+from tailrace.ingest.text.columns import Format
+from tailrace.ingest.text.formats import TextDecoder, guess_format
 
 NOW = datetime(2026, 11, 21, 12, 0, 0, tzinfo=UTC)
 NOW_US = int(NOW.timestamp() * 1_000_000)

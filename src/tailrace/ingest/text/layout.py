@@ -1,7 +1,7 @@
 """The layout of a file's lines: where the time stands and where the level, learnt from a sample of them.
 
 A layout is turned into one pattern for RE2, which then reads whole chunks of lines at once. Learning walks over
-the words of each sample line in Python; its words are those of `text_levels.TOKEN`.
+the words of each sample line in Python; its words are those of `levels.TOKEN`.
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
-from tailrace.ingest.text_levels import (
+from tailrace.ingest.text.levels import (
     AFTER_STAMP,
     COLUMN_CLOSING,
     COLUMN_OPENING,
@@ -19,7 +19,7 @@ from tailrace.ingest.text_levels import (
     SURE_WORDS,
     TOKEN,
 )
-from tailrace.ingest.text_timestamps import KINDS, TIME_ONLY, Kind, without_groups
+from tailrace.ingest.text.timestamps import KINDS, TIME_ONLY, Kind, without_groups
 
 _LEAD = "^\ufeff?(?:<\\d{1,3}>)?"
 _OPENING = r"[\[(\"'<{=#*@]*"

@@ -1,7 +1,7 @@
 """Where lines carry their level, and which words are levels there.
 
 A word is a level by its place. "no error found" has none: the words before it are prose. So either all lines of a
-file have a level in one column (learnt, see `text_layout`), or a line has it at the end of its head: behind
+file have a level in one column (learnt, see `layout`), or a line has it at the end of its head: behind
 nothing but numbers, brackets, names with punctuation and `key=value` pairs, and marked as `[error]`, `ERROR`,
 `error:` or `level=error`.
 """
@@ -45,7 +45,15 @@ _MARKED = (
     rf"|\"?(?:log)?(?:level|lvl|severity)\"?[=:]\s?\"?(?P<pair>[A-Za-z]+)"
     r"|(?P<letter>[VDIWEF])/[^\s(:]+\( *\d+\):)"
 )
-_FALLBACK_GROUPS = ("bracketed", "upper", "colon", "facility", "pair", "letter")
+# What a program tells syslog is its own text. It states a level only in a form that is nothing else: sshd's "error:
+# Received disconnect" is a sentence about the peer.
+_MARKED_BY_PROGRAM = (
+    rf"(?:[\[<(|]\s*(?P<bracketed>(?i:{_ALONE}))\s*[\]>)|]"
+    rf"|(?P<upper>{_WORDS}):"
+    rf"|\"?(?:log)?(?:level|lvl|severity)\"?[=:]\s?\"?(?P<pair>[A-Za-z]+))"
+)
+
+_LEVEL_GROUPS = frozenset({"bracketed", "upper", "colon", "facility", "pair", "letter"})
 
 _REDIS = r"^\d+:[A-Z] \d\d [A-Z][a-z]{2} \d{4} [\d:.]+ (?P<mark>[.*#-]) "
 _REDIS_MARKS = {".": "DEBUG", "-": "DEBUG", "*": "NOTICE", "#": "WARNING"}
@@ -56,8 +64,18 @@ def head_words(lines: pa.StringArray, before: str) -> pa.StringArray:
 
     `before` is the pattern of what is passed over first: the time, say.
     """
-    found = pc.extract_regex(lines, f"{before}{AFTER_STAMP}(?:{_HEAD_WORD})*?{_MARKED}")
-    words = pc.binary_join_element_wise(*(found.field(name) for name in _FALLBACK_GROUPS), "")
+    return _marked_words(lines, before, _MARKED)
+
+
+def program_words(lines: pa.StringArray, before: str) -> pa.StringArray:
+    """The same for what a program has told syslog; `before` is the pattern of syslog's own head."""
+    return _marked_words(lines, before, _MARKED_BY_PROGRAM)
+
+
+def _marked_words(lines: pa.StringArray, before: str, marked: str) -> pa.StringArray:
+    found = pc.extract_regex(lines, f"{before}{AFTER_STAMP}(?:{_HEAD_WORD})*?{marked}")
+    groups = [found.field(index) for index in range(found.type.num_fields) if found.type[index].name in _LEVEL_GROUPS]
+    words = pc.binary_join_element_wise(*groups, "")
     return pc.if_else(found.is_valid(), words, None)
 
 

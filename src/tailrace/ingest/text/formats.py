@@ -18,15 +18,15 @@ import pyarrow.compute as pc
 from tailrace.config import IngestSettings
 from tailrace.errors import BadInput
 from tailrace.ingest.decoded import Decoded
-from tailrace.ingest.text_access import looks_like_access, read_access
-from tailrace.ingest.text_attributes import attribute_map
-from tailrace.ingest.text_columns import Columns, Format, coalesce
-from tailrace.ingest.text_dates import Reference
-from tailrace.ingest.text_levels import head_words, levels_of, redis_words
-from tailrace.ingest.text_lines import FALLBACK_ENCODING, split_lines
-from tailrace.ingest.text_logfmt import looks_like_logfmt, read_logfmt
-from tailrace.ingest.text_stamps import StampReader, Stamps
-from tailrace.ingest.text_syslog import (
+from tailrace.ingest.text.access import looks_like_access, read_access
+from tailrace.ingest.text.attributes import attribute_map
+from tailrace.ingest.text.columns import Columns, Format, coalesce
+from tailrace.ingest.text.dates import Reference
+from tailrace.ingest.text.levels import head_words, levels_of, program_words, redis_words
+from tailrace.ingest.text.lines import FALLBACK_ENCODING, split_lines
+from tailrace.ingest.text.logfmt import looks_like_logfmt, read_logfmt
+from tailrace.ingest.text.stamps import StampReader, Stamps
+from tailrace.ingest.text.syslog import (
     RFC3164_HEAD,
     looks_like_rfc3164,
     looks_like_rfc5424,
@@ -171,13 +171,20 @@ class TextDecoder:
         words = pa.nulls(len(texts), pa.string())
         if "letter" in layout.kind.groups:
             return pc.extract_regex(texts, layout.stamp_pattern).field("letter")
+        by_syslog = self.format == "rfc3164" or layout.kind.name == "month-day"
+        if by_syslog:
+            is_syslog = pc.match_substring_regex(texts, RFC3164_HEAD)
         if layout.level is not None:
             found = pc.extract_regex(texts, layout.level_pattern)
             words = pc.if_else(found.is_valid(), found.field("level"), None)
+            if by_syslog:
+                # A word of a program's sentence that happens to stand in the same place is none.
+                words = pc.if_else(pc.and_(is_syslog, pc.invert(pc.utf8_is_upper(words))), None, words)
             if words.null_count == 0:
                 return words
-        if self.format == "rfc3164" or layout.kind.name == "month-day":
-            words = pc.coalesce(words, head_words(texts, RFC3164_HEAD))
+        if by_syslog:
+            words = pc.coalesce(words, program_words(texts, RFC3164_HEAD))
+            return pc.if_else(is_syslog, words, pc.coalesce(words, head_words(texts, layout.head_pattern)))
         return pc.coalesce(words, head_words(texts, layout.head_pattern))
 
     def _carried(self, stamps: Stamps, now_us: int) -> np.ndarray:

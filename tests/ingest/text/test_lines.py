@@ -8,8 +8,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from tailrace.config import IngestSettings
-from tailrace.ingest.text_formats import TextDecoder
-from tailrace.ingest.text_lines import FALLBACK_ENCODING, split_lines
+from tailrace.ingest.text.formats import TextDecoder
+from tailrace.ingest.text.lines import FALLBACK_ENCODING, split_lines
 from tailrace.model.batch import EVENT_SCHEMA
 
 NOW_US = int(datetime(2026, 11, 21, 12, 0, 0, tzinfo=UTC).timestamp() * 1_000_000)

@@ -8,9 +8,9 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from tailrace.ingest.text_dates import DateOrder, Reference, learn_order, timestamps_us
-from tailrace.ingest.text_layout import Layout, learn_layouts
-from tailrace.ingest.text_timestamps import TIME_ONLY
+from tailrace.ingest.text.dates import DateOrder, Reference, learn_order, timestamps_us
+from tailrace.ingest.text.layout import Layout, learn_layouts
+from tailrace.ingest.text.timestamps import TIME_ONLY
 
 # Lines looked at one by one to learn a layout: enough to tell a column from a coincidence.
 _SAMPLE_LINES = 256

@@ -7,7 +7,7 @@ import re
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from tailrace.ingest.text_columns import Columns, or_null
+from tailrace.ingest.text.columns import Columns, or_null
 
 _QUOTED = r"(?:[^\"\\]|\\.)*"
 ACCESS_PATTERN = (
