@@ -59,7 +59,7 @@ class HotSettings(Section):
 class LakeSettings(Section):
     flush_interval_s: PositiveFloat = 2.0
     """The longest an event waits in memory before it is written to the lake."""
-    flush_rows: PositiveInt = 524_288
+    flush_rows: PositiveInt = 262_144
     """Rows that start a flush before its time."""
     compact_interval_s: PositiveFloat = 60
     """How often small files are looked for, to be joined."""

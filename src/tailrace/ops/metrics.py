@@ -42,6 +42,16 @@ class Metrics:
             buckets=(1, 2, 5, 10, 20, 50, 100, 200, 500, 1000),
             registry=r,
         )
+        self.ingest_bytes_in_flight = Gauge(
+            "tailrace_ingest_bytes_in_flight", "Request bodies being received and decoded.", registry=r
+        )
+        self.log_bytes = Gauge("tailrace_log_bytes", "Payload that the log holds.", registry=r)
+        self.log_lag_events = Gauge(
+            "tailrace_log_lag_events", "Events in the log that the worker has not committed yet.", registry=r
+        )
+        self.hot_bytes = Gauge(
+            "tailrace_hot_bytes", "Events in memory that the stores do not hold yet, in bytes.", registry=r
+        )
         self.events_read = Counter("tailrace_events_read", "Events the worker has read from the log.", registry=r)
         self.events_stored = Counter("tailrace_events_stored", "Events that every store has.", registry=r)
         self.dead_letters = Counter("tailrace_dead_letters", "Dead letters the worker has kept.", registry=r)
@@ -64,7 +74,9 @@ class Metrics:
         )
         self.tails = Gauge("tailrace_tails", "Live tails that are open.", registry=r)
         self.tail_missed = Counter(
-            "tailrace_tail_missed", "Events that live tails were not given because their readers were slow.", registry=r
+            "tailrace_tail_missed",
+            "Events that live tails were not given because their readers were slow.",
+            registry=r,
         )
         self.lake_files = Gauge("tailrace_lake_files", "Data files of the lake.", registry=r)
         self.lake_bytes = Gauge("tailrace_lake_bytes", "Bytes of the lake's data files.", registry=r)
