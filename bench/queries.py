@@ -10,9 +10,9 @@ import urllib.parse
 from collections.abc import Callable
 
 import orjson
+from tests.server import Server
 
 from bench.report import Row
-from tests.server import Server
 
 _TIMES = 15
 

@@ -8,7 +8,6 @@ from contextlib import contextmanager
 from pathlib import Path
 
 import psutil
-
 from tests.server import Server
 
 

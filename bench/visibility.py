@@ -10,9 +10,9 @@ import time
 from collections.abc import Sequence
 
 import orjson
+from tests.server import Server
 
 from bench.report import Row
-from tests.server import Server
 
 _EVENTS_PER_S = 100_000
 _FOR_S = 15.0

@@ -1,8 +1,8 @@
 """How a settings file, the environment and flags become one `Settings` tree, and where each value came from.
 
-Later wins: default, then the TOML file, then the environment, then flags. A leaf has one name everywhere: `lake.flush_rows`
-on the command line (`--set lake.flush_rows=…`) and in TOML (`[lake]` `flush_rows`), `TAILRACE_LAKE_FLUSH_ROWS` in the
-environment.
+Later wins: default, then the TOML file, then the environment, then flags. A leaf has one name everywhere:
+`lake.flush_rows` on the command line (`--set lake.flush_rows=…`) and in TOML (`flush_rows` under `[lake]`),
+`TAILRACE_LAKE_FLUSH_ROWS` in the environment.
 """
 
 from __future__ import annotations
@@ -135,9 +135,7 @@ def _from_text(text: str, info: FieldInfo) -> object:
     return text
 
 
-def _unknown(
-    name: str, value: object, origin: str, known: Mapping[str, Leaf], by_variable: Mapping[str, str]
-) -> str:
+def _unknown(name: str, value: object, origin: str, known: Mapping[str, Leaf], by_variable: Mapping[str, str]) -> str:
     names = list(by_variable) if name.startswith(ENVIRONMENT_PREFIX) else list(known)
     close = difflib.get_close_matches(name, names, n=1)
     hint = f"; did you mean {close[0]}?" if close else "; `tailrace config show` lists all settings"

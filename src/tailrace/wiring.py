@@ -28,8 +28,8 @@ from tailrace.store.duck import Duck
 from tailrace.store.event_tables import EventTables
 from tailrace.store.hot_memory import HotMemory
 from tailrace.store.jsonl import JsonlStore
-from tailrace.store.lake import Lake
-from tailrace.store.lake_maintenance import Maintenance
+from tailrace.store.lake.lake import Lake
+from tailrace.store.lake.maintenance import Maintenance
 from tailrace.store.port import Store
 from tailrace.store.union import Union
 

@@ -19,7 +19,7 @@ from tailrace.model.batch import STORED_SCHEMA
 from tailrace.query.tree import All, And, Exists, Node, Not, Or, Phrase
 from tailrace.store.duck import cursor_of
 from tailrace.store.hot_memory import HotMemory
-from tailrace.store.lake_compaction import compact
+from tailrace.store.lake.compaction import compact
 from tailrace.store.port import Cursor, Order, Selection, Snapshot
 from tests.store.lake_rig import NOON_US, SECOND_US, event, open_lake, stored
 

@@ -190,7 +190,7 @@ WARM = """
 import datetime, pyarrow as pa
 from tailrace.kernels import tokens, tokens_filter, tokens_frequent
 from tailrace.model.batch import batch_of_rows
-from tailrace.store.token_index import TokenIndex, build_index
+from tailrace.store.token_index.index import TokenIndex, build_index
 tokens.warm_up()
 kernels = {
     name: kernel for module in (tokens, tokens_filter, tokens_frequent)

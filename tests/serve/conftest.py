@@ -27,7 +27,7 @@ from tailrace.serve.places import Places, Readiness
 from tailrace.store.dead_letters import DeadLetters
 from tailrace.store.hot_memory import HotMemory
 from tailrace.store.port import Selection
-from tailrace.store.sandbox import Tables
+from tailrace.store.sandbox.run import Tables
 
 NOW_US = 1_743_156_000_000_000
 """2025-03-28T10:00:00Z"""

@@ -14,7 +14,7 @@ from tailrace.model.batch import STORED_SCHEMA, batch_of_rows, with_identity
 from tailrace.model.clock import Clock
 from tailrace.ops.metrics import Metrics
 from tailrace.store.duck import Duck
-from tailrace.store.lake import Lake
+from tailrace.store.lake.lake import Lake
 from tailrace.store.port import Selection
 
 SECOND_US = 1_000_000

@@ -17,11 +17,11 @@ from deltalake import DeltaTable, write_deltalake
 
 from tailrace.errors import RetryLater, Stop
 from tailrace.query.tree import Phrase
-from tailrace.store.lake_check import check
-from tailrace.store.lake_files import ROW_GROUP_ROWS, index_path, row_groups
-from tailrace.store.lake_table import LakeTable
+from tailrace.store.lake.check import check
+from tailrace.store.lake.files import ROW_GROUP_ROWS, index_path, row_groups
+from tailrace.store.lake.table import LakeTable
 from tailrace.store.port import Selection
-from tailrace.store.token_index import TokenIndex
+from tailrace.store.token_index.index import TokenIndex
 from tests.store.lake_rig import DAY_US, NOON_US, FakeClock, event, fill, messages, numbered, open_lake, stored
 
 

@@ -12,10 +12,10 @@ import pytest
 
 from tailrace.errors import QueryError
 from tailrace.query.tree import Phrase, Regex
-from tailrace.store.lake import Lake
-from tailrace.store.lake_check import check
-from tailrace.store.lake_files import ROW_GROUP_ROWS, index_path
-from tailrace.store.lake_vacuum import mend_indexes
+from tailrace.store.lake.check import check
+from tailrace.store.lake.files import ROW_GROUP_ROWS, index_path
+from tailrace.store.lake.lake import Lake
+from tailrace.store.lake.vacuum import mend_indexes
 from tailrace.store.port import Selection
 from tests.store.lake_rig import NOON_US, fill, messages, numbered, open_lake
 

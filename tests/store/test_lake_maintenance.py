@@ -14,13 +14,13 @@ from hypothesis import strategies as st
 from tailrace.config import LakeSettings, RetentionSettings, Settings
 from tailrace.errors import RetryLater
 from tailrace.query.tree import Phrase
-from tailrace.store.lake import Lake
-from tailrace.store.lake_check import check, info
-from tailrace.store.lake_compaction import Compaction, compact, plan
-from tailrace.store.lake_files import DAY_US, DataFile, index_path
-from tailrace.store.lake_maintenance import Maintenance
-from tailrace.store.lake_retention import retain
-from tailrace.store.lake_vacuum import vacuum
+from tailrace.store.lake.check import check, info
+from tailrace.store.lake.compaction import Compaction, compact, plan
+from tailrace.store.lake.files import DAY_US, DataFile, index_path
+from tailrace.store.lake.lake import Lake
+from tailrace.store.lake.maintenance import Maintenance
+from tailrace.store.lake.retention import retain
+from tailrace.store.lake.vacuum import vacuum
 from tailrace.store.port import Selection
 from tests.store.lake_rig import NOON_US, SECOND_US, FakeClock, event, fill, messages, numbered, open_lake, stored
 

@@ -20,10 +20,10 @@ from tailrace.errors import RetryLater
 from tailrace.model.batch import STORED_SCHEMA, TIMESTAMP, batch_of_rows, with_identity
 from tailrace.query.tree import And, Node, Not, Phrase
 from tailrace.store.duck import Duck, cursor_of
-from tailrace.store.lake import Lake
-from tailrace.store.lake_files import ROW_GROUP_ROWS, DataFile
-from tailrace.store.lake_parts import Footer, Part
-from tailrace.store.lake_scan import windows
+from tailrace.store.lake.files import ROW_GROUP_ROWS, DataFile
+from tailrace.store.lake.lake import Lake
+from tailrace.store.lake.parts import Footer, Part
+from tailrace.store.lake.scan import windows
 from tailrace.store.port import Order, Selection, Snapshot
 from tests.store.lake_rig import NOON_US, SECOND_US, event, open_lake
 

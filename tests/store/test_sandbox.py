@@ -15,9 +15,9 @@ import pytest
 from tailrace.config import QuerySettings
 from tailrace.errors import QueryError
 from tailrace.model.batch import STORED_SCHEMA, batch_of_rows, with_identity
-from tailrace.store.sandbox import SqlRun, Tables
-from tailrace.store.sandbox_check import check_sql
-from tailrace.store.sandbox_process import Task, connect
+from tailrace.store.sandbox.check import check_sql
+from tailrace.store.sandbox.process import Task, connect
+from tailrace.store.sandbox.run import SqlRun, Tables
 
 MIB = 1 << 20
 

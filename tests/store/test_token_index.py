@@ -16,7 +16,7 @@ from hypothesis import strategies as st
 
 from tailrace.model.batch import LEVELS, batch_of_rows, with_identity
 from tailrace.query.tokens import AllOf, AnyOf, Level, Required, Token, Unknown
-from tailrace.store.token_index import TokenIndex, build_index
+from tailrace.store.token_index.index import TokenIndex, build_index
 
 START = datetime.datetime(2025, 3, 28, 10, tzinfo=datetime.UTC)
 MINUTE_US = 60_000_000

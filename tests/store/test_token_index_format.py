@@ -14,8 +14,8 @@ from hypothesis import strategies as st
 
 from tailrace.model.batch import batch_of_rows
 from tailrace.query.tokens import Level, Token
-from tailrace.store.token_index import DamagedIndex, TokenIndex, build_index
-from tailrace.store.token_index_format import GROUP, HEADER, HEADER_BYTES, Group, Part, pack_index
+from tailrace.store.token_index.format import GROUP, HEADER, HEADER_BYTES, Group, Part, pack_index
+from tailrace.store.token_index.index import DamagedIndex, TokenIndex, build_index
 from tests.store.test_token_index import templated
 
 FILE = build_index([batch_of_rows(templated(40)), batch_of_rows(templated(90))])

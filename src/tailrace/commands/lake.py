@@ -9,7 +9,8 @@ import click
 from tailrace.commands.settings_options import settings_options
 from tailrace.config_load import LoadedSettings
 from tailrace.model.clock import system_clock_us
-from tailrace.store import lake_check, lake_compaction, lake_retention, lake_vacuum
+from tailrace.store.lake import check as lake_check
+from tailrace.store.lake import compaction, retention, vacuum
 from tailrace.wiring import open_lake
 
 
@@ -67,7 +68,7 @@ def compact(loaded: LoadedSettings) -> None:
     The files they replace are deleted after lake.vacuum_after_s, when no query can be reading them any more.
     """
     with open_lake(loaded.settings, clock=system_clock_us) as opened:
-        done = lake_compaction.compact(opened, loaded.settings.lake, everything=True)
+        done = compaction.compact(opened, loaded.settings.lake, everything=True)
     click.echo(
         f"{done.files_before:,} files with {done.rows:,} events joined into {done.files_after:,}; "
         f"{done.bytes_before:,} bytes are {done.bytes_after:,} now"
@@ -82,8 +83,8 @@ def retain(loaded: LoadedSettings) -> None:
     The rules are the settings retention.age_s, retention.bytes_max and retention.services.
     """
     with open_lake(loaded.settings, clock=system_clock_us) as opened:
-        done = lake_retention.retain(opened, loaded.settings.retention)
-        vacuumed = lake_vacuum.vacuum(opened, after_s=loaded.settings.lake.vacuum_after_s)
+        done = retention.retain(opened, loaded.settings.retention)
+        vacuumed = vacuum.vacuum(opened, after_s=loaded.settings.lake.vacuum_after_s)
     click.echo(
         f"{done.events_deleted:,} events deleted: {done.files_deleted:,} files whole, "
         f"{done.files_rewritten:,} written anew without them"

@@ -166,6 +166,7 @@ class Gateway:
                     "(ingest.body_bytes_in_flight_max); send again in a moment"
                 )
             self._bytes_in_flight = total
+            self._metrics.ingest_bytes_in_flight.set(total)
 
 
 class Reservation:

@@ -13,7 +13,7 @@ from tailrace.model.clock import Clock
 from tailrace.ops.metrics import Metrics
 from tailrace.store.dead_letters import DeadLetters
 from tailrace.store.port import Hot, Searchable
-from tailrace.store.sandbox import Tabular
+from tailrace.store.sandbox.run import Tabular
 
 
 @dataclass(frozen=True, slots=True)

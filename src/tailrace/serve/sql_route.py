@@ -20,7 +20,7 @@ from tailrace.serve.schemas import SqlRequest, SqlRows
 from tailrace.serve.serving import Serving
 from tailrace.serve.sql_rendering import RowRenderer
 from tailrace.serve.streaming import Streamed, begun
-from tailrace.store.sandbox import SqlRun
+from tailrace.store.sandbox.run import SqlRun
 
 ROWS_MAX = 10_000
 """Rows of a JSON answer; the other formats have no cap."""

@@ -6,8 +6,8 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 
 from tailrace.store.hot_memory import HotMemory
-from tailrace.store.lake import Lake
-from tailrace.store.sandbox import Tables
+from tailrace.store.lake.lake import Lake
+from tailrace.store.sandbox.run import Tables
 
 
 class EventTables:

@@ -10,10 +10,10 @@ import pyarrow as pa
 
 from tailrace.kernels.tokens import Words
 from tailrace.kernels.tokens_filter import PROBES_MAX, collect_distinct, drain, fill_filter, filter_shape
-from tailrace.store.token_index_counts import Counts
-from tailrace.store.token_index_format import Group, pack_index
-from tailrace.store.token_index_patterns import find_candidates, find_patterns
-from tailrace.store.token_index_text import Scratch, cut_group
+from tailrace.store.token_index.counts import Counts
+from tailrace.store.token_index.format import Group, pack_index
+from tailrace.store.token_index.patterns import find_candidates, find_patterns
+from tailrace.store.token_index.text import Scratch, cut_group
 
 
 def build_index(groups: Iterable[pa.RecordBatch]) -> bytes:

@@ -24,12 +24,12 @@ from tailrace.query.tokens import exact_tokens
 from tailrace.query.tree import All
 from tailrace.store import duck
 from tailrace.store.duck import Duck
-from tailrace.store.lake_counts import MINUTE_US, Scan, is_countable, overlapping, take_counts
-from tailrace.store.lake_files import ROW_GROUP_ROWS, DataFile
-from tailrace.store.lake_parts import Part, Parts
-from tailrace.store.lake_scan import source_sql, windows
-from tailrace.store.lake_search import Best, Queue
-from tailrace.store.lake_table import TableState
+from tailrace.store.lake.counts import MINUTE_US, Scan, is_countable, overlapping, take_counts
+from tailrace.store.lake.files import ROW_GROUP_ROWS, DataFile
+from tailrace.store.lake.parts import Part, Parts
+from tailrace.store.lake.scan import source_sql, windows
+from tailrace.store.lake.search import Best, Queue
+from tailrace.store.lake.table import TableState
 from tailrace.store.port import Bucket, Cursor, FieldFigure, Order, Selection, ValueFigure
 
 # What one step of a search reads at most: enough for both cores, not so much that the last step reads far too much.

@@ -15,10 +15,10 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from tailrace.config import RetentionSettings
-from tailrace.store.lake import Lake
-from tailrace.store.lake_compaction import Unreadable, copied_rows
-from tailrace.store.lake_files import DataFile, index_path, write_file
-from tailrace.store.lake_table import TableState
+from tailrace.store.lake.compaction import Unreadable, copied_rows
+from tailrace.store.lake.files import DataFile, index_path, write_file
+from tailrace.store.lake.lake import Lake
+from tailrace.store.lake.table import TableState
 
 log = logging.getLogger(__name__)
 

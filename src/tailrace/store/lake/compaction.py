@@ -15,8 +15,8 @@ import pyarrow as pa
 
 from tailrace.config import LakeSettings
 from tailrace.errors import TailraceError
-from tailrace.store.lake import Lake
-from tailrace.store.lake_files import DAY_US, DataFile, date_of_day, read_groups, write_file
+from tailrace.store.lake.files import DAY_US, DataFile, date_of_day, read_groups, write_file
+from tailrace.store.lake.lake import Lake
 
 log = logging.getLogger(__name__)
 

@@ -11,7 +11,7 @@ import numpy as np
 
 from tailrace.model.batch import STORED_SCHEMA
 from tailrace.query.text_match import text_literal
-from tailrace.store.lake_parts import Numbers, Part
+from tailrace.store.lake.parts import Numbers, Part
 
 # Each branch of a UNION costs DuckDB a fraction of a millisecond; past this, whole files are cheaper.
 _BRANCHES_MAX = 256

@@ -1,7 +1,7 @@
 """Which SQL may run: one SELECT over `logs` and what it builds itself. Pure but for DuckDB's parser.
 
 This is one of three fences. The second is DuckDB's own configuration (no files but the snapshot's, no network, no
-extensions, settings locked), the third is the process it runs in (`tailrace.store.sandbox_process`): without an
+extensions, settings locked), the third is the process it runs in (`tailrace.store.sandbox.process`): without an
 environment, killed at its time, and held by the kernel to its memory and to not writing any file.
 """
 

@@ -14,10 +14,10 @@ import pyarrow.compute as pc
 
 from tailrace.query.to_sql import columns_of
 from tailrace.query.tree import Node
-from tailrace.store.lake_files import DataFile
-from tailrace.store.lake_parts import Parts
+from tailrace.store.lake.files import DataFile
+from tailrace.store.lake.parts import Parts
 from tailrace.store.port import Selection
-from tailrace.store.token_index_counts import COUNTS_SCHEMA
+from tailrace.store.token_index.counts import COUNTS_SCHEMA
 
 MINUTE_US = 60_000_000
 

@@ -6,7 +6,7 @@ import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
 
-from tailrace.store.token_index_format import UNPACKED_BYTES_MAX, DamagedIndex, level_bits, pack, unpack
+from tailrace.store.token_index.format import UNPACKED_BYTES_MAX, DamagedIndex, level_bits, pack, unpack
 
 MINUTE_US = 60_000_000
 

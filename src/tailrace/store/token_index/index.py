@@ -18,9 +18,9 @@ from tailrace.kernels.tokens import Bools, hash_token, read_only
 from tailrace.kernels.tokens_filter import filters_pass
 from tailrace.model.batch import LEVELS
 from tailrace.query.tokens import AllOf, AnyOf, Level, Required, Token, Unknown
-from tailrace.store.token_index_build import build_index
-from tailrace.store.token_index_counts import unpack_counts
-from tailrace.store.token_index_format import (
+from tailrace.store.token_index.build import build_index
+from tailrace.store.token_index.counts import unpack_counts
+from tailrace.store.token_index.format import (
     LEVEL_OTHER,
     DamagedIndex,
     Part,

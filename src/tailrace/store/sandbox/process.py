@@ -1,4 +1,4 @@
-"""The process in which one SQL statement runs: `python -I -m tailrace.store.sandbox_process`.
+"""The process in which one SQL statement runs: `python -I -m tailrace.store.sandbox.process`.
 
 DuckDB's memory limit covers its tables and hash tables, not the values of one vector: `SELECT len(range(500000000))`
 takes 16 GB under a limit of 256 MB and cannot be interrupted. A process of its own can be held to its memory by the
@@ -21,7 +21,7 @@ import duckdb
 import pyarrow as pa
 
 from tailrace.errors import QueryError
-from tailrace.store.sandbox_check import VIEW, check_sql, first_line
+from tailrace.store.sandbox.check import VIEW, check_sql, first_line
 
 BATCH_ROWS = 8192
 """Rows of one batch of the result: small, so that the first is out soon and a wide one is not large."""

@@ -15,9 +15,9 @@ import pyarrow as pa
 
 from tailrace.model.batch import IDENTITY, STORED_SCHEMA
 from tailrace.store import duck
-from tailrace.store.lake_files import DataFile
-from tailrace.store.lake_parts import Part, Parts
-from tailrace.store.lake_scan import merged
+from tailrace.store.lake.files import DataFile
+from tailrace.store.lake.parts import Part, Parts
+from tailrace.store.lake.scan import merged
 from tailrace.store.port import Order, Selection
 
 

@@ -18,8 +18,8 @@ from tailrace.kernels.tokens_frequent import (
     number_candidates,
     number_patterns,
 )
-from tailrace.store.token_index_format import Part
-from tailrace.store.token_index_text import Cut, Scratch
+from tailrace.store.token_index.format import Part
+from tailrace.store.token_index.text import Cut, Scratch
 
 FREQUENT_SHARE = 1 / 64
 """A token in at least this share of a group's rows is frequent. Counting a rarer one by reading finds few rows."""

@@ -22,9 +22,9 @@ import pyarrow.parquet as pq
 from tailrace.errors import QueryError
 from tailrace.ops.metrics import Metrics
 from tailrace.query.tokens import Unknown, required_tokens
-from tailrace.store.lake_files import ROW_GROUP_ROWS, DataFile, index_path, read_group
+from tailrace.store.lake.files import ROW_GROUP_ROWS, DataFile, index_path, read_group
 from tailrace.store.port import Selection
-from tailrace.store.token_index import DamagedIndex, TokenIndex
+from tailrace.store.token_index.index import DamagedIndex, TokenIndex
 
 log = logging.getLogger(__name__)
 

@@ -56,7 +56,7 @@ class SqlRun:
         self._timed_out = False
         try:
             self._process = subprocess.Popen(
-                [sys.executable, "-I", "-m", "tailrace.store.sandbox_process"],
+                [sys.executable, "-I", "-m", "tailrace.store.sandbox.process"],
                 stdin=subprocess.PIPE,
                 stdout=subprocess.PIPE,
                 stderr=subprocess.PIPE,

@@ -23,7 +23,7 @@ import pyarrow.parquet as pq
 
 from tailrace.errors import RetryLater
 from tailrace.model.batch import STORED_SCHEMA, join_batches
-from tailrace.store.token_index import build_index
+from tailrace.store.token_index.index import build_index
 
 ROW_GROUP_ROWS = 32_768
 """Rows that a query reads together. Smaller groups cost size, larger ones make a rare word slower to fetch."""

@@ -39,7 +39,7 @@ from deltalake.transaction import (
 from tailrace.errors import RetryLater, Stop
 from tailrace.model.batch import STORED_SCHEMA
 from tailrace.model.clock import Clock
-from tailrace.store.lake_files import DataFile, index_path, sync
+from tailrace.store.lake.files import DataFile, index_path, sync
 
 log = logging.getLogger(__name__)
 

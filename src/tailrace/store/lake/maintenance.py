@@ -9,10 +9,10 @@ from collections.abc import Callable
 from tailrace.config import Settings
 from tailrace.errors import RetryLater
 from tailrace.model.clock import Clock
-from tailrace.store.lake import Lake
-from tailrace.store.lake_compaction import compact
-from tailrace.store.lake_retention import retain
-from tailrace.store.lake_vacuum import mend_indexes, vacuum
+from tailrace.store.lake.compaction import compact
+from tailrace.store.lake.lake import Lake
+from tailrace.store.lake.retention import retain
+from tailrace.store.lake.vacuum import mend_indexes, vacuum
 
 log = logging.getLogger(__name__)
 

@@ -9,10 +9,10 @@ import numpy as np
 import pyarrow as pa
 
 from tailrace.query.text_match import text_literal
-from tailrace.store.lake import Lake
-from tailrace.store.lake_files import DataFile, index_path, read_groups
-from tailrace.store.lake_retention import index_bytes
-from tailrace.store.token_index import DamagedIndex, TokenIndex
+from tailrace.store.lake.files import DataFile, index_path, read_groups
+from tailrace.store.lake.lake import Lake
+from tailrace.store.lake.retention import index_bytes
+from tailrace.store.token_index.index import DamagedIndex, TokenIndex
 
 # An identity in DuckDB's hash table takes some fifty bytes.
 _SHARE_ROWS = 4_000_000

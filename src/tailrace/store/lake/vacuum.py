@@ -17,15 +17,15 @@ from pathlib import Path
 import pyarrow as pa
 
 from tailrace.errors import RetryLater
-from tailrace.store.lake import Lake
-from tailrace.store.lake_files import (
+from tailrace.store.lake.files import (
     INDEX_FOLDER,
     date_of_day,
     index_path,
     read_groups,
     write_index,
 )
-from tailrace.store.token_index import build_index
+from tailrace.store.lake.lake import Lake
+from tailrace.store.token_index.index import build_index
 
 _OURS = re.compile(r"part-[0-9a-f]{32}\.parquet(\.idx|\.draft)?")
 # Another program may take long from writing a file to committing it: it gets the time that Delta's own vacuum gives.

@@ -22,10 +22,10 @@ from tailrace.errors import RetryLater
 from tailrace.model.clock import Clock
 from tailrace.ops.metrics import Metrics
 from tailrace.store.duck import Duck
-from tailrace.store.lake_files import DataFile, date_of_day, remove_file, split_by_day, write_file
-from tailrace.store.lake_parts import Parts
-from tailrace.store.lake_snapshot import LakeSnapshot
-from tailrace.store.lake_table import LakeTable, TableState
+from tailrace.store.lake.files import DataFile, date_of_day, remove_file, split_by_day, write_file
+from tailrace.store.lake.parts import Parts
+from tailrace.store.lake.snapshot import LakeSnapshot
+from tailrace.store.lake.table import LakeTable, TableState
 
 
 class Lake:
