@@ -64,7 +64,7 @@ ROWS = st.lists(
 )
 
 
-@settings(deadline=None)
+@settings(deadline=None, max_examples=50)
 @given(ROWS)
 def test_our_own_batches(events: list[dict[str, Any]]) -> None:
     """Batches of the event schema come out as they went in."""

@@ -48,7 +48,7 @@ def row(event: str) -> dict[str, Any]:
     return {**found, "attributes": dict(found["attributes"])}
 
 
-@settings(deadline=None)
+@settings(deadline=None, max_examples=60)
 @given(lines(), ANY_LIMITS, st.sampled_from([b"\n", b"\r\n", b"\n\n \t\n"]), st.booleans())
 def test_lines_mean_the_same_on_both_paths(
     good: list[bytes], limits: IngestSettings, ending: bytes, has_mark: bool
@@ -58,7 +58,7 @@ def test_lines_mean_the_same_on_both_paths(
     assert_same(decode(body, limits), read_lines(body, limits))
 
 
-@settings(deadline=None)
+@settings(deadline=None, max_examples=60)
 @given(st.lists(EVENTS, max_size=5), ANY_LIMITS, st.data())
 def test_array_means_the_same_as_lines(events: list[Any], limits: IngestSettings, data: Any) -> None:
     """The elements of an array are the events that its lines would be; the numbers are those of the elements."""
@@ -68,7 +68,7 @@ def test_array_means_the_same_as_lines(events: list[Any], limits: IngestSettings
     assert_same(decode(array.encode(), limits), read_lines("\n".join(texts).encode(), limits))
 
 
-@settings(deadline=None)
+@settings(deadline=None, max_examples=60)
 @given(st.lists(EVENTS, min_size=1, max_size=4), st.data())
 def test_pretty_printed_values(events: list[Any], data: Any) -> None:
     """Objects over several lines each, one after the other, are the events that their one-line forms are."""
@@ -95,7 +95,7 @@ def mutated(body: bytes, mutations: list[tuple[str, float, int]]) -> bytes:
     return body
 
 
-@settings(deadline=None)
+@settings(deadline=None, max_examples=60)
 @given(lines(FLAT_EVENTS), st.lists(MUTATION, min_size=1, max_size=3), ANY_LIMITS)
 def test_no_good_line_is_lost_to_bad_ones(
     good: list[bytes], mutations: list[tuple[str, float, int]], limits: IngestSettings
@@ -105,7 +105,7 @@ def test_no_good_line_is_lost_to_bad_ones(
     assert_same(decode(body, limits), read_lines(body, limits))
 
 
-@settings(deadline=None)
+@settings(deadline=None, max_examples=60)
 @given(lines(), st.lists(MUTATION, min_size=1, max_size=3), st.sampled_from([b"\n", b","]))
 def test_any_damaged_body_is_decoded(
     good: list[bytes], mutations: list[tuple[str, float, int]], comma: bytes
@@ -268,8 +268,8 @@ def test_body_past_what_offsets_hold(monkeypatch: pytest.MonkeyPatch) -> None:
         decode(b'{"message":"abc"}')
 
 
-def test_the_seeds_document() -> None:
-    """The document of the issue's first example works as it stands."""
+def test_a_plain_document() -> None:
+    """A flat document with a time without a zone and a `source` is read as it stands."""
     found = row(
         '{"timestamp":"2025-03-28T10:00:00","level":"ERROR","message":"Something failed","source":"auth-service"}'
     )
