@@ -11,7 +11,7 @@ run: env ## a running platform with demo events, on http://127.0.0.1:8001
 	@$(BIN)/tailrace up --demo
 
 test: .venv/dev.stamp ## every test, on real processes
-	$(BIN)/python -m pytest -q
+	$(BIN)/python -m pytest -q -n auto
 
 style: .venv/dev.stamp ## ruff, mypy, and the layers that imports must keep to
 	$(BIN)/ruff check .
@@ -20,7 +20,7 @@ style: .venv/dev.stamp ## ruff, mypy, and the layers that imports must keep to
 	$(BIN)/lint-imports
 
 check: style ## the gate on a laptop: style and the fast tests
-	$(BIN)/python -m pytest -q -m "not slow"
+	$(BIN)/python -m pytest -q -n auto -m "not slow"
 
 bench: .venv/dev.stamp ## the table of docs/benchmarks.md, measured here
 	$(BIN)/python -m bench

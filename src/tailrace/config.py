@@ -52,14 +52,14 @@ class IngestSettings(Section):
 
 
 class HotSettings(Section):
-    bytes_max: PositiveInt = 256 * MIB
-    """Arrow bytes of the newest events kept in memory for queries and the live tail."""
+    bytes_max: PositiveInt = 128 * MIB
+    """Arrow bytes of events in memory that the stores lack; past it the worker stops reading: they stay in the log."""
 
 
 class LakeSettings(Section):
     flush_interval_s: PositiveFloat = 2.0
     """The longest an event waits in memory before it is written to the lake."""
-    flush_rows: PositiveInt = 262_144
+    flush_rows: PositiveInt = 131_072
     """Rows that start a flush before its time."""
     compact_interval_s: PositiveFloat = 60
     """How often small files are looked for, to be joined."""

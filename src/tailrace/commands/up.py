@@ -20,6 +20,7 @@ from tailrace.config_load import LoadedSettings
 from tailrace.errors import Stop
 from tailrace.kernels import warm_up
 from tailrace.model.clock import system_clock_us
+from tailrace.serve.http_protocol import LargePartsProtocol
 from tailrace.wiring import Platform, platform
 
 _DEMO_EVENTS_PER_S = 200
@@ -55,7 +56,7 @@ def up(loaded: LoadedSettings, demo: bool) -> None:
         server = _Server(
             uvicorn.Config(
                 running.app,
-                http="httptools",
+                http=LargePartsProtocol,
                 loop="uvloop",
                 ws="none",
                 lifespan="on",

@@ -32,8 +32,8 @@ log = logging.getLogger(__name__)
 
 T = TypeVar("T")
 
-# Enough that a poll's overhead does not show, small beside the hot store's bound.
-_POLL_BYTES_MAX = 8 << 20
+# Enough that the overhead of a poll does not show; little enough that its memory is used again while it is in cache.
+_POLL_BYTES_MAX = 1 << 20
 # How soon a reader that waits notices that it is to stop or to commit.
 _POLL_TIMEOUT_S = 0.1
 # When nothing more comes, so many rows are worth a file of their own; a trickle waits for its interval.
