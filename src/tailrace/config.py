@@ -53,7 +53,7 @@ class IngestSettings(Section):
 
 class HotSettings(Section):
     bytes_max: PositiveInt = 128 * MIB
-    """Arrow bytes of events in memory that the stores lack; past it the worker stops reading: they stay in the log."""
+    """Arrow bytes of events in memory that the stores lack; past it the worker stops reading."""
 
 
 class LakeSettings(Section):
