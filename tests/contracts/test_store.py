@@ -12,12 +12,17 @@ from pathlib import Path
 
 import orjson
 import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
+from deltalake import DeltaTable
 
-from tailrace.config import JsonlSettings
+from tailrace.config import JsonlSettings, QuerySettings
 from tailrace.model.batch import batch_of_rows, with_identity
 from tailrace.model.clock import system_clock_us
+from tailrace.ops.metrics import Metrics
+from tailrace.store.duck import Duck
 from tailrace.store.jsonl import JsonlStore
+from tailrace.store.lake.lake import Lake
 from tailrace.store.port import Store
 
 Identity = tuple[int, int, int]
@@ -39,8 +44,25 @@ def identity_of(text: str) -> Identity:
     return int(partition), int(offset), int(row)
 
 
+def open_lake(folder: Path) -> Store:
+    return Lake(folder, engine=Duck(QuerySettings()), clock=system_clock_us, metrics=Metrics())
+
+
+def read_lake(folder: Path) -> list[tuple[Identity, str]]:
+    """As any reader of Delta tables sees it."""
+    if not DeltaTable.is_deltatable(str(folder)):
+        return []
+    names = ["log_partition", "log_offset", "log_row", "message"]
+    found: list[tuple[Identity, str]] = []
+    for uri in DeltaTable(str(folder)).file_uris():
+        rows = pq.ParquetFile(uri).read(columns=names).to_pylist()
+        found += [((row["log_partition"], row["log_offset"], row["log_row"]), row["message"]) for row in rows]
+    return found
+
+
 ADAPTERS: dict[str, tuple[Callable[[Path], Store], Callable[[Path], list[tuple[Identity, str]]]]] = {
     "jsonl": (open_jsonl, read_jsonl),
+    "lake": (open_lake, read_lake),
 }
 """How each is opened in a folder, and how what it holds is read without it."""
 

@@ -150,7 +150,8 @@ def test_an_export_ends_when_its_client_leaves(house: House) -> None:
     endless = _Endless()
     with served(replace(house.places, searchable=endless)) as base:
         with httpx.stream("GET", f"{base}/api/search?format=ndjson") as answer:
-            next(answer.iter_bytes())
+            chunks = answer.iter_bytes()  # held: a generator that is let go of closes the connection
+            next(chunks)
             assert endless.held == 1
         _until(lambda: endless.held == 0)
 
