@@ -41,7 +41,7 @@ def query_rows(server: Server, seed: int) -> list[Row]:
         return _path("/api/search", q=f'"{word}"', limit=100)
 
     latest = _path("/api/search", q="level:ERROR", limit=100)
-    words = (("payment", "declined"), ("connection", "refused"), ("cache", "miss"), ("user", "logged"))
+    words = (("user", "logged"), ("connection", "refused"), ("template", "cache"), ("upstream", "reset"))
     return [
         line("trace id", 60, 10, lambda n: found(sample[n]["trace_id"])),
         line("rare word", 60, 10, lambda n: found(rare[n])),
@@ -67,6 +67,6 @@ def _sample(server: Server, pick: random.Random) -> list[dict[str, str]]:
 
 
 def _rare_word(message: str) -> str | None:
-    """The longest token of digits: most likely in few events."""
-    numbers = sorted(re.findall(r"\b\d{5,}\b", message), key=len)
+    """The longest number, when it is long enough to be one of an order: in a handful of events at most."""
+    numbers = sorted(re.findall(r"\b\d{6,}\b", message), key=len)
     return numbers[-1] if numbers else None

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import asyncio
 import gzip
+import json
 import tempfile
 import zlib
 from collections.abc import Iterator
 from pathlib import Path
 
 import httpx
-import orjson
 import pytest
 import zstandard
 from fastapi import FastAPI
@@ -82,14 +82,9 @@ values = st.recursive(
     max_leaves=6,
 )
 good_lines = st.builds(
-    lambda message, rest: (
-        message,
-        orjson.dumps({**rest, "message": message}, option=orjson.OPT_PASSTHROUGH_DATETIME),
-    ),
+    lambda message, rest: (message, json.dumps({**rest, "message": message}, ensure_ascii=False).encode()),
     texts,
-    st.dictionaries(
-        st.sampled_from(["time", "level", "service", "x", "é", "a.b", "host"]), values, max_size=4
-    ).filter(lambda rest: all(not isinstance(v, int) or abs(v) < 2**63 for v in rest.values())),
+    st.dictionaries(st.sampled_from(["time", "level", "service", "x", "é", "a.b", "host"]), values, max_size=4),
 )
 bad_lines = st.sampled_from(
     [b"nonsense", b"{", b'{"a":}', b'"text"', b"17", b'{"a":"\xff"}', b"[1", b"{}x", b'{"a":"\x01"}']

@@ -61,7 +61,7 @@ class LakeSnapshot:
         while limit > 0 and (parts := queue.take(step_rows, best.bound_us)):
             bounded = f"{where} AND {best.bound_sql()}"
             best.add(self._read(parts, partial(duck.rows_sql, where=bounded, order=order, limit=limit)))
-            step_rows = min(2 * step_rows, _STEP_ROWS_MAX)
+            step_rows = min(4 * step_rows, _STEP_ROWS_MAX)
         return best.rows
 
     def stream(self, selection: Selection, *, order: Order) -> Iterator[pa.RecordBatch]:

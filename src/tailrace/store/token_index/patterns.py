@@ -21,7 +21,7 @@ from tailrace.kernels.tokens_frequent import (
 from tailrace.store.token_index.format import Part
 from tailrace.store.token_index.text import Cut, Scratch
 
-FREQUENT_SHARE = 1 / 64
+FREQUENT_SHARE = 1 / 512
 """A token in at least this share of a group's rows is frequent. Counting a rarer one by reading finds few rows."""
 
 FREQUENT_ROWS_MIN = 8
