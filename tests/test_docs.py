@@ -13,6 +13,7 @@ from prometheus_client.metrics import MetricWrapperBase
 from tailrace.cli import main
 from tailrace.config import Settings
 from tailrace.config_load import leaves, value_of
+from tailrace.ingest.fields import LEVEL_NAMES, TEXT_NAMES, TIMESTAMP_NAMES
 from tailrace.ops.metrics import Metrics
 
 ROOT = Path(__file__).parent.parent
@@ -46,6 +47,14 @@ def test_every_metric_has_its_line() -> None:
     }
     documented = set(re.findall(r"^\| `(tailrace_[a-z_]+)", (DOCS / "operations.md").read_text(), re.MULTILINE))
     assert documented == declared
+
+
+def test_every_name_of_a_field_has_its_place() -> None:
+    """`docs/events.md` lists the names of each column in the order in which they win."""
+    lines = (DOCS / "events.md").read_text().splitlines()
+    for column, names in {"timestamp": TIMESTAMP_NAMES, "level": LEVEL_NAMES, **TEXT_NAMES}.items():
+        row = next(line for line in lines if line.startswith(f"| `{column}` | `"))
+        assert tuple(re.findall(r"`([^`]+)`", row))[1:] == tuple(names)
 
 
 def _commands(group: click.Group, prefix: str = "tailrace") -> list[tuple[str, click.Command]]:
