@@ -107,8 +107,10 @@ def scan(body: bytes, names: Names, bounds: Bounds, *, framing: Framing, start: 
     offsets = np.zeros((TEXTS, rows_max + 1), np.int32)
     valid = np.zeros((TEXTS, rows_max), np.bool_)
     row_attributes = np.zeros(rows_max + 1, np.int32)
-    key_offsets = np.zeros(attributes_max + 1, np.int32)
-    value_offsets = np.zeros(attributes_max + 1, np.int32)
+    # Sized for a body of nothing but attributes, and mostly left as they are.
+    key_offsets = np.empty(attributes_max + 1, np.int32)
+    value_offsets = np.empty(attributes_max + 1, np.int32)
+    key_offsets[0] = value_offsets[0] = 0
     others = np.empty((rows_max, 4), np.int64)
     rows, others_count, numbers, ending, end = scan_events(
         d, start, int(framing), names, bounds, _LEVEL_NAMES, _LEVEL_CODES, data, bases, times, offsets, valid,
