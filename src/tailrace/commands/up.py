@@ -47,6 +47,8 @@ def up(loaded: LoadedSettings, demo: bool) -> None:
     logging.basicConfig(
         level=settings.log_level.upper(), format="%(asctime)s %(levelname)s %(name)s: %(message)s", force=True
     )
+    # It tells of its own starts and stops, which are told below.
+    logging.getLogger("uvicorn").setLevel(logging.WARNING)
     listener = _bind(settings.listen)
     with platform(settings, clock=system_clock_us) as running, contextlib.ExitStack() as stack:
         if demo:
