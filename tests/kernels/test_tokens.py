@@ -188,10 +188,10 @@ def test_a_filter_that_was_not_built_lets_everything_pass() -> None:
 
 WARM = """
 import datetime, pyarrow as pa
-from tailrace.kernels import tokens, tokens_filter, tokens_frequent
+from tailrace.kernels import tokens, tokens_compile, tokens_filter, tokens_frequent
 from tailrace.model.batch import batch_of_rows
 from tailrace.store.token_index.index import TokenIndex, build_index
-tokens.warm_up()
+tokens_compile.warm_up()
 kernels = {
     name: kernel for module in (tokens, tokens_filter, tokens_frequent)
     for name, kernel in vars(module).items() if hasattr(kernel, "signatures")

@@ -7,7 +7,7 @@ import gzip
 import json
 import tempfile
 import zlib
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import httpx
@@ -26,7 +26,7 @@ from tailrace.ops.metrics import Metrics
 from tailrace.serve.ingest_routes import ingest_router
 from tailrace.serve.problems import add_problem_handlers
 
-ENCODERS = {
+ENCODERS: dict[str | None, Callable[[bytes], bytes]] = {
     None: lambda body: body,
     "gzip": gzip.compress,
     "deflate": zlib.compress,

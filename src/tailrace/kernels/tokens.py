@@ -171,18 +171,3 @@ def read_only(buffer: Any, dtype: type[np.generic]) -> npt.NDArray[Any]:
     array = np.require(np.frombuffer(buffer, dtype), requirements="A")
     array.flags.writeable = False
     return array
-
-
-def warm_up() -> None:
-    """Compile the kernels of this module and of its two neighbours, or load them from their cache."""
-    from tailrace.kernels import tokens_filter, tokens_frequent
-
-    words = np.zeros(1 + PADDING_BYTES // 8, np.uint64)
-    folded = words.view(np.uint8)
-    tokens = Tokens(np.zeros(1, np.uint64), np.zeros(1, np.int64), np.zeros(1, np.int32))
-    offsets = read_only(np.array([0, 1], np.int32).tobytes(), np.int32)
-    sketch = np.zeros(1 << SKETCH_BITS, np.int32)
-    fold_bytes(read_only(b"a", np.uint8), folded[:1])
-    cut_tokens(folded, words, 0, offsets, read_only(b"", np.uint8), 0, tokens, 0, np.zeros(2, np.int64), sketch)
-    tokens_filter.warm_up(hash_token("a"))
-    tokens_frequent.warm_up(words, tokens, sketch)
