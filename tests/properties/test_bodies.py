@@ -87,7 +87,7 @@ good_lines = st.builds(
     st.dictionaries(st.sampled_from(["time", "level", "service", "x", "é", "a.b", "host"]), values, max_size=4),
 )
 bad_lines = st.sampled_from(
-    [b"nonsense", b"{", b'{"a":}', b'"text"', b"17", b'{"a":"\xff"}', b"[1", b"{}x", b'{"a":"\x01"}']
+    [b"nonsense", b"{", b'{"a":}', b'"text"', b"17", b'{"a":"\xff"}', b"1]", b"{}x", b'{"a":"\x01"}']
 )
 
 
