@@ -91,6 +91,7 @@ def platform(settings: Settings, *, clock: Clock) -> Iterator[Platform]:
         )
         worker.start()
         stack.callback(worker.stop)
+        metrics.dead_letters_pushed_out.set_function(lambda: dead_letters.figures().pushed_out)
         metrics.log_bytes.set_function(lambda: log.figures().bytes)
         metrics.log_lag_events.set_function(lambda: log.figures().lag_rows[_GROUP])
         metrics.hot_bytes.set_function(lambda: hot.bytes)

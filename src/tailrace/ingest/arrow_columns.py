@@ -31,6 +31,18 @@ class Attribute(NamedTuple):
     texts: pa.StringArray
 
 
+def _without_null_views(array: pa.Array) -> pa.Array:
+    """The array with an empty view at each null: validation leaves those out, and a cast follows them anywhere."""
+    if not array.null_count:
+        return array
+    validity, views, *data = array.buffers()
+    whole = np.frombuffer(views, np.uint8).copy()
+    places = whole[: 16 * (array.offset + len(array))].reshape(-1, 16)[array.offset :]
+    places[np.asarray(array.is_null())] = 0
+    buffers = [validity, pa.py_buffer(whole), *data]
+    return pa.Array.from_buffers(array.type, len(array), buffers, array.null_count, array.offset)
+
+
 def as_text(array: pa.Array, bytes_max: int) -> pa.StringArray:
     """Each value as text: text as it is, numbers and times as Arrow writes them, nested ones as JSON.
 
@@ -46,6 +58,8 @@ def as_text(array: pa.Array, bytes_max: int) -> pa.StringArray:
     if pa.types.is_dictionary(kind):
         return _taken(as_text(array.dictionary, bytes_max), array.indices, bytes_max)
     if _is_text_like(kind):
+        if pa.types.is_string_view(kind) or pa.types.is_binary_view(kind):
+            array = _without_null_views(array)
         _check_size(_text_bytes(array), bytes_max)
         try:
             return array.cast(pa.string())

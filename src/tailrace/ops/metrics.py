@@ -55,6 +55,11 @@ class Metrics:
         self.events_read = Counter("tailrace_events_read", "Events the worker has read from the log.", registry=r)
         self.events_stored = Counter("tailrace_events_stored", "Events that every store has.", registry=r)
         self.dead_letters = Counter("tailrace_dead_letters", "Dead letters the worker has kept.", registry=r)
+        self.dead_letters_pushed_out = Gauge(
+            "tailrace_dead_letters_pushed_out",
+            "Dead letters dropped, ever, to keep to dead_letters.bytes_max: the only events that are ever given up.",
+            registry=r,
+        )
         self.retries = Counter("tailrace_retries", "Calls that failed and were made again.", ["place"], registry=r)
         self.flush_seconds = Histogram(
             "tailrace_flush_seconds", "Writing one flush to all stores.", buckets=_SECONDS, registry=r
