@@ -8,7 +8,6 @@ import importlib.metadata
 import click
 
 from tailrace.errors import TailraceError
-from tailrace.ops.memory import reuse_memory
 
 # Name, where it is, and its line in `tailrace --help`: listing the commands must not import them.
 _COMMANDS = {
@@ -32,8 +31,6 @@ class _LazyGroup(click.Group):
     def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
         if cmd_name not in _COMMANDS:
             return None
-        # The commands import Arrow, which must find this done.
-        reuse_memory()
         module, _, name = _COMMANDS[cmd_name][0].partition(":")
         command: click.Command = getattr(importlib.import_module(module), name)
         return command

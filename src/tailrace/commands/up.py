@@ -20,7 +20,6 @@ from tailrace.config_load import LoadedSettings
 from tailrace.errors import Stop
 from tailrace.kernels import warm_up
 from tailrace.model.clock import system_clock_us
-from tailrace.serve.http_protocol import LargePartsProtocol
 from tailrace.wiring import Platform, platform
 
 _DEMO_EVENTS_PER_S = 200
@@ -58,7 +57,7 @@ def up(loaded: LoadedSettings, demo: bool) -> None:
         server = _Server(
             uvicorn.Config(
                 running.app,
-                http=LargePartsProtocol,
+                http="httptools",
                 loop="uvloop",
                 ws="none",
                 lifespan="on",
