@@ -1,0 +1,1 @@
+"""Ways to run Tailrace on more than one process: on this machine (`local`), by Compose, on Kubernetes."""

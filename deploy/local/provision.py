@@ -1,0 +1,69 @@
+"""`python -m deploy.local.provision`: what the tests of the real servers need, put on this machine.
+
+As root on a Debian system missing programs are installed; elsewhere they are named, and their tests are skipped. With
+CI in the environment what is missing is an error.
+"""
+
+from __future__ import annotations
+
+import os
+import shutil
+import subprocess
+import sys
+import time
+
+from deploy.local import jars, kafka
+from deploy.local.process import Missing, StartFailed
+
+PACKAGES = {"javac": "default-jdk-headless", "mvn": "maven", "redis-server": "redis-server"}
+"""Program and the Debian package that has it."""
+
+
+def main() -> int:
+    missing = install_programs()
+    try:
+        jars.java()
+        fetch()
+    except (Missing, StartFailed) as e:
+        missing.append(str(e))
+    for problem in missing:
+        print(f"servers: {problem}", file=sys.stderr)
+    return 1 if missing and os.environ.get("CI") else 0
+
+
+def install_programs() -> list[str]:
+    """Installs what is not on the PATH; returns what is still missing."""
+    wanted = [package for program, package in PACKAGES.items() if shutil.which(program) is None]
+    if wanted and os.geteuid() == 0 and shutil.which("apt-get"):
+        print(f"servers: installing {', '.join(wanted)}", flush=True)
+        environment = {**os.environ, "DEBIAN_FRONTEND": "noninteractive"}
+        for step in (["update", "-qq"], ["install", "-y", "-qq", "--no-install-recommends", *wanted]):
+            done = subprocess.run(["apt-get", *step], env=environment, capture_output=True, text=True, check=False)
+            if done.returncode:
+                print(f"servers: apt-get {step[0]} failed:\n{done.stdout}{done.stderr}", file=sys.stderr)
+    return missing_programs()
+
+
+def missing_programs() -> list[str]:
+    """A sentence for each program that is not on the PATH."""
+    return [
+        f"{program} is not on the PATH (Debian: apt-get install {package})"
+        for program, package in PACKAGES.items()
+        if shutil.which(program) is None
+    ]
+
+
+def fetch() -> None:
+    """The jars of every Java server, and Kafka's class archive."""
+    started = time.monotonic()
+    if fetched := jars.fetch(jars.NAMES):
+        print(f"servers: fetched {', '.join(fetched)} in {time.monotonic() - started:.0f} s", flush=True)
+    with jars.locked("archive"):
+        if not kafka.class_archive().exists():
+            started = time.monotonic()
+            kafka.make_class_archive()
+            print(f"servers: made kafka's class archive in {time.monotonic() - started:.0f} s", flush=True)
+
+
+if __name__ == "__main__":
+    sys.exit(main())
