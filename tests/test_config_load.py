@@ -19,25 +19,25 @@ def test_without_anything_given_the_defaults_are_in_force() -> None:
 def test_flags_win_over_the_environment_which_wins_over_the_file(tmp_path: Path) -> None:
     """Each leaf comes from the last source that gives it, and says so."""
     file = tmp_path / "tailrace.toml"
-    file.write_text('listen = "0.0.0.0:1"\n[lake]\nflush_rows = 1\nflush_interval_s = 7\n')
-    environment = {"TAILRACE_LISTEN": "0.0.0.0:2", "TAILRACE_LAKE_FLUSH_ROWS": "2", "HOME": "/"}
+    file.write_text('listen = "0.0.0.0:1"\n[worker]\nflush_rows = 1\nflush_interval_s = 7\n')
+    environment = {"TAILRACE_LISTEN": "0.0.0.0:2", "TAILRACE_WORKER_FLUSH_ROWS": "2", "HOME": "/"}
     loaded = load_settings(file, environment, {"listen": "0.0.0.0:3"})
     assert loaded.settings.listen == "0.0.0.0:3"
-    assert loaded.settings.lake.flush_rows == 2
-    assert loaded.settings.lake.flush_interval_s == 7
+    assert loaded.settings.worker.flush_rows == 2
+    assert loaded.settings.worker.flush_interval_s == 7
     assert loaded.origins == {
         "listen": "command line",
-        "lake.flush_rows": "environment variable TAILRACE_LAKE_FLUSH_ROWS",
-        "lake.flush_interval_s": f"file {file}",
+        "worker.flush_rows": "environment variable TAILRACE_WORKER_FLUSH_ROWS",
+        "worker.flush_interval_s": f"file {file}",
     }
 
 
 @pytest.mark.parametrize(
     ("flags", "expected"),
     [
-        ({"lake.flush_row": "1"}, "did you mean lake.flush_rows"),
-        ({"lake.flush_rows": "many"}, "lake.flush_rows = 'many' (command line): Input should be a valid integer"),
-        ({"lake.flush_rows": "0"}, "greater than 0"),
+        ({"worker.flush_row": "1"}, "did you mean worker.flush_rows"),
+        ({"worker.flush_rows": "many"}, "worker.flush_rows = 'many' (command line): Input should be a valid integer"),
+        ({"worker.flush_rows": "0"}, "greater than 0"),
         ({"listen": "8001"}, "listen = '8001'"),
         ({"log_level": "loud"}, "'debug', 'info', 'warning' or 'error'"),
     ],
@@ -54,8 +54,8 @@ def test_a_wrong_setting_stops_with_its_name_value_and_what_was_expected(
 def test_all_wrong_settings_are_said_at_once() -> None:
     """A person who made three mistakes is told of three mistakes."""
     with pytest.raises(Stop) as stop:
-        load_settings(None, {"TAILRACE_NONSENSE": "1"}, {"listen": "x", "lake.flush_rows": "-1"})
-    assert all(name in str(stop.value) for name in ("TAILRACE_NONSENSE", "listen", "lake.flush_rows"))
+        load_settings(None, {"TAILRACE_NONSENSE": "1"}, {"listen": "x", "worker.flush_rows": "-1"})
+    assert all(name in str(stop.value) for name in ("TAILRACE_NONSENSE", "listen", "worker.flush_rows"))
 
 
 def test_a_file_that_is_no_toml_is_named(tmp_path: Path) -> None:
@@ -69,8 +69,8 @@ def test_a_file_that_is_no_toml_is_named(tmp_path: Path) -> None:
 def test_an_unknown_table_in_the_file_is_named(tmp_path: Path) -> None:
     """A table that holds no setting does not pass in silence."""
     file = tmp_path / "tailrace.toml"
-    file.write_text("[lakes]\nflush_rows = 1\n")
-    with pytest.raises(Stop, match=r"lakes\.flush_rows"):
+    file.write_text("[workers]\nflush_rows = 1\n")
+    with pytest.raises(Stop, match=r"workers\.flush_rows"):
         load_settings(file, {}, {})
 
 

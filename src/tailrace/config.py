@@ -23,6 +23,8 @@ class Section(BaseModel):
 
 
 class LogSettings(Section):
+    url: str = "sqlite://"
+    """Where the log is: `sqlite://` (a file in the data folder) or `kafka://HOST:PORT[,HOST:PORT…]/TOPIC`."""
     backlog_bytes_max: PositiveInt = 4 * GIB
     """Unread payload the log may hold before new events are refused with 429:
     the disk's share for a worker's outage."""
@@ -30,6 +32,15 @@ class LogSettings(Section):
     """How long records stay in the log after every group has read them; 0: not at all."""
     append_queue_bytes_max: PositiveInt = 64 * MIB
     """Payload waiting for one group commit before new events are refused with 429; about a second of a fast disk."""
+
+
+class KafkaSettings(Section):
+    partitions: PositiveInt = 6
+    """Partitions that the topic is made with: the most workers that can share it."""
+    replication: PositiveInt = 1
+    """Replicas that the topic is made with; 3, with two in sync, survives the loss of a broker."""
+    options: dict[str, str] = {}
+    """Properties of librdkafka, passed through: TLS, SASL, and what else a cluster asks for."""
 
 
 class IngestSettings(Section):
@@ -49,18 +60,33 @@ class IngestSettings(Section):
     """Threads that decode bodies; the decoders let go of the GIL."""
     body_bytes_in_flight_max: PositiveInt = 256 * MIB
     """Bodies being received and decoded at once; past it 429: the bound of the gateway's memory."""
+    idempotency_window_s: PositiveFloat = 86400
+    """How long a request that repeats an `Idempotency-Key` is known to be a repetition."""
+
+
+class WorkerSettings(Section):
+    flush_interval_s: PositiveFloat = 2.0
+    """The longest an event waits in memory before it is written to a store."""
+    flush_rows: PositiveInt = 131_072
+    """Rows that start a flush before its time."""
+    unstored_bytes_max: PositiveInt = 96 * MIB
+    """Arrow bytes of events in memory that a store lacks, for each store; past it its reader waits."""
 
 
 class HotSettings(Section):
+    url: str = "memory://"
+    """Where the newest events are: `memory://` (of this process) or `redis://HOST:PORT/DB`."""
     bytes_max: PositiveInt = 128 * MIB
-    """Arrow bytes of events in memory that the stores lack; past it the worker stops reading."""
+    """Bytes of the newest events that are kept; past it the oldest go."""
+    age_s: PositiveFloat = 3600
+    """How long Redis keeps an event at most."""
 
 
 class LakeSettings(Section):
-    flush_interval_s: PositiveFloat = 2.0
-    """The longest an event waits in memory before it is written to the lake."""
-    flush_rows: PositiveInt = 131_072
-    """Rows that start a flush before its time."""
+    storage_options: dict[str, str] = {}
+    """Options of the object store (`aws_access_key_id`, `aws_endpoint_url`…), beside those of the environment."""
+    cache_bytes_max: PositiveInt = 10 * GIB
+    """Local disk for the files of a lake on `s3://` or `hdfs://` that queries have read."""
     compact_interval_s: PositiveFloat = 60
     """How often small files are looked for, to be joined."""
     compact_rows: PositiveInt = 1_048_576
@@ -73,19 +99,26 @@ class LakeSettings(Section):
 
 
 class RetentionSettings(Section):
-    """What is deleted from the lake; by default nothing. A file goes when its newest event may go."""
+    """What is deleted from lake and Elasticsearch; by default nothing. A file, or an index, goes as a whole."""
 
     age_s: PositiveFloat | None = None
     """How long an event is kept after its arrival; none: for ever."""
     bytes_max: PositiveInt | None = None
-    """Size of the lake's files and indexes past which the oldest files are deleted; none: no bound."""
+    """Size of a store past which its oldest files, or indices, are deleted; none: no bound."""
     services: dict[str, PositiveFloat] = {}
     """Another `age_s` for the events of a service, by its name."""
 
 
+class ElasticsearchSettings(Section):
+    bulk_bytes: PositiveInt = 8 * MIB
+    """Size of one bulk request."""
+    shards: PositiveInt = 1
+    """Primary shards of a day's index."""
+    replicas: Annotated[int, Field(ge=0)] = 0
+    """Copies of each shard; 1 or more on a cluster of several nodes."""
+
+
 class JsonlSettings(Section):
-    enabled: bool = False
-    """Whether a plain text copy, `logs.txt`, is written."""
     rotate_bytes: PositiveInt = 256 * MIB
     """Size at which the file is rotated; it is also rotated every UTC day."""
     keep_files: PositiveInt = 8
@@ -123,10 +156,16 @@ class Settings(Section):
     """The HTTP address, HOST:PORT."""
     log_level: Literal["debug", "info", "warning", "error"] = "info"
     """How much Tailrace says of itself on standard error."""
+    stores: tuple[str, ...] = ("lake",)
+    """Where events are kept; the first that can search answers queries. `lake` (in the data folder) or its URL
+    (`file:///…`, `s3://BUCKET/PATH`, `hdfs://HOST:PORT/PATH`), `jsonl`, `elasticsearch://HOST:PORT/NAME`."""
     log: LogSettings = LogSettings()
+    kafka: KafkaSettings = KafkaSettings()
     ingest: IngestSettings = IngestSettings()
+    worker: WorkerSettings = WorkerSettings()
     hot: HotSettings = HotSettings()
     lake: LakeSettings = LakeSettings()
+    elasticsearch: ElasticsearchSettings = ElasticsearchSettings()
     retention: RetentionSettings = RetentionSettings()
     jsonl: JsonlSettings = JsonlSettings()
     dead_letters: DeadLetterSettings = DeadLetterSettings()

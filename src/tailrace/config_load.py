@@ -1,8 +1,8 @@
 """How a settings file, the environment and flags become one `Settings` tree, and where each value came from.
 
 Later wins: default, then the TOML file, then the environment, then flags. A leaf has one name everywhere:
-`lake.flush_rows` on the command line (`--set lake.flush_rows=…`) and in TOML (`flush_rows` under `[lake]`),
-`TAILRACE_LAKE_FLUSH_ROWS` in the environment.
+`worker.flush_rows` on the command line (`--set worker.flush_rows=…`) and in TOML (`flush_rows` under `[lake]`),
+`TAILRACE_WORKER_FLUSH_ROWS` in the environment.
 """
 
 from __future__ import annotations
@@ -127,7 +127,7 @@ def _from_text(text: str, info: FieldInfo) -> object:
     """Tables are written as JSON where only text can be given; pydantic turns the rest of the text into numbers."""
     origin = typing.get_origin(info.annotation)
     arguments = typing.get_args(info.annotation) if origin in (types.UnionType, typing.Union) else (info.annotation,)
-    if any(typing.get_origin(argument) in (dict, list) for argument in arguments):
+    if any(typing.get_origin(argument) in (dict, tuple) for argument in arguments):
         try:
             return json.loads(text)
         except ValueError:

@@ -17,13 +17,14 @@ from pathlib import Path
 import pytest
 
 from tailrace.broker import sqlite_writer
-from tailrace.broker.port import DAMAGED, LogRecord, Record
+from tailrace.broker.port import DAMAGED, LogLines, LogRecord, Record
 from tailrace.broker.sqlite import SqliteLog
 from tailrace.broker.sqlite_file import OFFSET_GAP
 from tailrace.config import LogSettings
 from tailrace.errors import RetryLater, Stop
 from tailrace.model.clock import Clock, system_clock_us
 from tailrace.ops.metrics import Metrics
+from tests.read_from import ReadFrom
 
 
 @pytest.fixture
@@ -49,11 +50,17 @@ def append(log: SqliteLog, *payloads: bytes) -> list[int]:
     return [offset for _, offset in log.append(records).result(timeout=30)]
 
 
+def records_of(items: list[LogRecord | LogLines]) -> list[LogRecord]:
+    """The embedded log has no other kind of item."""
+    assert not any(isinstance(item, LogLines) for item in items)
+    return [item for item in items if isinstance(item, LogRecord)]
+
+
 def read_all(log: SqliteLog, group: str = "g") -> list[LogRecord]:
     reader = log.reader(group)
     found: list[LogRecord] = []
     while records := reader.poll(bytes_max=1 << 20, timeout_s=0):
-        found += records
+        found += records_of(records)
     reader.close()
     return found
 
@@ -185,11 +192,11 @@ def test_a_torn_wal_loses_only_its_tail_and_gives_no_lost_offset_again(open_log:
 def test_records_lost_with_the_file_are_not_taken_for_old_ones(open_log: Open) -> None:
     """A reader whose stores have reached offsets that a new, empty log never gave lifts the log above them."""
     log = open_log()
-    reader = log.reader("g")
-    reader.seek({0: 5000})
+    reader = log.reader("g", ReadFrom({0: 5000}))
+    assert reader.poll(bytes_max=1, timeout_s=0) == []
     (offset,) = append(log, b"new")
     assert offset >= 5000
-    assert [item.offset for item in reader.poll(bytes_max=1, timeout_s=5)] == [offset]
+    assert [item.offset for item in records_of(reader.poll(bytes_max=1, timeout_s=5))] == [offset]
 
 
 def test_offsets_go_on_by_one_after_a_clean_end(open_log: Open) -> None:
@@ -352,8 +359,8 @@ def test_records_are_kept_for_their_time_after_every_group_has_read_them(open_lo
     reader.commit({0: offset + 1})
     now_us[0] = 70_000_000
     wait_until(lambda: log.figures().records == 1)
-    reader.seek({0: 0})
-    assert [item.record.payload for item in reader.poll(bytes_max=9, timeout_s=5)] == [b"young"]
+    again = records_of(log.reader("g", ReadFrom({0: 0})).poll(bytes_max=9, timeout_s=5))
+    assert [item.record.payload for item in again] == [b"young"]
 
 
 def test_nothing_is_trimmed_before_the_first_group_has_joined(open_log: Open) -> None:
@@ -407,3 +414,15 @@ def test_an_unclean_end_skips_more_offsets_than_a_wal_can_hold(open_log: Open, t
     assert append(again, b"b") == [1 + OFFSET_GAP]
     again.reader("g").close()
     assert again.figures().lag_records == {"g": 2}
+
+
+def test_a_group_that_is_not_kept_holds_nothing_back(open_log: Open) -> None:
+    """A store that was taken out of the settings does not keep the log from being trimmed."""
+    log = open_log()
+    reader = log.reader("kept")
+    log.reader("gone")
+    (offset,) = append(log, b"a")
+    reader.commit({0: offset + 1})
+    log.keep_groups(["kept"])
+    wait_until(lambda: log.figures().records == 0)
+    assert set(log.figures().lag_records) == {"kept"}

@@ -3,16 +3,23 @@
 from __future__ import annotations
 
 import threading
+import uuid
 
 import pyarrow as pa
 import pytest
 from click.testing import CliRunner
+from deploy.local.kafka import Kafka
 
+from tailrace.broker.kafka import KafkaLog
+from tailrace.broker.port import LogRecord
 from tailrace.client.demo_generator import DemoGenerator
 from tailrace.client.generate import generate
 from tailrace.client.latencies import Latencies
+from tailrace.config import IngestSettings, KafkaSettings, LogSettings
 from tailrace.errors import RetryLater, SlowDown
 from tailrace.model.batch import decode_batch
+from tailrace.model.clock import system_clock_us
+from tailrace.process.decode import decode
 from tests.client.api_server import ApiServer, Request, api_server
 
 START_US = 1_743_156_000_000_000
@@ -152,6 +159,37 @@ def test_the_command_sends_and_sums_up(body_format: str) -> None:
         assert done.output.startswith(f"{sum(sent):,} events in ")
 
 
+@pytest.mark.parametrize("body_format", ["arrow", "ndjson"])
+def test_the_command_fills_a_kafka_topic(kafka: Kafka, body_format: str) -> None:
+    """Arrow batches, or one JSON document a message; what it sums up is what a reader of the topic decodes."""
+    topic = f"generate-{uuid.uuid4().hex}"
+    settings = KafkaSettings(partitions=2)
+    log = KafkaLog(kafka.url(topic), kafka=settings, log=LogSettings(), groups=(), clock=system_clock_us)
+    arguments = ["--rate", "20k", "--for", "500ms", "--no-bursts", "--format", body_format, "--to", kafka.url(topic)]
+    done = CliRunner().invoke(generate, arguments, catch_exceptions=False)
+    assert done.exit_code == 0
+    sent = int(done.output.split(" events")[0].replace(",", ""))
+    assert sent > 0
+    reader, found = log.follower(), 0
+    while found < sent:
+        items = reader.poll(bytes_max=1 << 20, timeout_s=30)
+        assert items, f"{found} of {sent} came"
+        for item in items:
+            assert isinstance(item, LogRecord) == (body_format == "arrow")
+            events = decode(item, limits=IngestSettings(), now_us=system_clock_us()).events
+            found += 0 if events is None else events.num_rows
+    assert found == sent
+    reader.close()
+    log.close()
+
+
+def test_the_command_says_at_once_that_there_is_no_such_topic(kafka: Kafka) -> None:
+    """And what to do about it; the generator makes none."""
+    done = CliRunner().invoke(generate, ["--to", kafka.url("nowhere")])
+    assert done.exit_code == 1
+    assert "there is no topic nowhere" in done.output
+
+
 def test_the_command_says_at_once_that_nothing_listens() -> None:
     """Not after a minute of retries."""
     server = ApiServer()
@@ -159,6 +197,13 @@ def test_the_command_says_at_once_that_nothing_listens() -> None:
     done = CliRunner().invoke(generate, ["--to", server.url])
     assert done.exit_code == 1
     assert "nothing listens" in done.output
+
+
+def test_the_command_says_what_is_wrong_with_the_url_of_a_topic() -> None:
+    """With the form that is right."""
+    done = CliRunner().invoke(generate, ["--to", "kafka://localhost/logs"])
+    assert done.exit_code == 1
+    assert "is not HOST:PORT" in done.output
 
 
 @pytest.mark.parametrize("wrong", [["--rate", "fast"], ["--rate", "0"], ["--for", "-1"], ["--for", "3 weeks"]])

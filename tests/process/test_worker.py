@@ -4,38 +4,38 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from concurrent.futures import Future
 from pathlib import Path
 from typing import ClassVar
 
 import pyarrow as pa
 import pytest
 
-from tailrace.broker.port import Record
+from tailrace.broker.port import Assignments, Log, LogFigures, LogLines, LogRecord, Record
 from tailrace.broker.sqlite import SqliteLog
-from tailrace.config import LakeSettings, LogSettings
+from tailrace.config import IngestSettings, LogSettings, WorkerSettings
 from tailrace.errors import RetryLater
 from tailrace.model.batch import ARROW_STREAM, batch_of_rows, encode_batch
+from tailrace.model.claim import CLAIM, ONLY_STORE
 from tailrace.model.clock import system_clock_us
-from tailrace.model.dead_letter import REPLAYS
 from tailrace.ops.metrics import Metrics
 from tailrace.process.worker import Worker
 from tailrace.store.dead_letters import DeadLetters
 from tailrace.store.hot_memory import HotMemory
 from tailrace.store.port import Selection
-
-GROUP = "worker"
+from tests.read_from import ReadFrom
 
 
 class FailingStore:
     """A store in memory that is idempotent as the port asks, and fails as often as it is told."""
 
-    name = "failing"
-
-    def __init__(self, failures: Sequence[Exception] = ()) -> None:
+    def __init__(self, failures: Sequence[Exception] = (), name: str = "failing") -> None:
+        self.name = name
         self.failures = list(failures)
         self.messages: list[str] = []
         self.progress: dict[int, int] = {}
         self.calls = 0
+        self.offered: list[str] = []
 
     def reached(self) -> Mapping[int, int]:
         return dict(self.progress)
@@ -45,9 +45,12 @@ class FailingStore:
         if self.failures:
             raise self.failures.pop(0)
         for batch in batches:
-            if batch["log_offset"][0].as_py() >= self.progress.get(0, 0):
+            self.offered += batch["message"].to_pylist()
+            partition = batch["log_partition"][0].as_py()
+            if batch["log_offset"][0].as_py() >= self.progress.get(partition, 0):
                 self.messages += batch["message"].to_pylist()
-        self.progress.update(through)
+        for partition, offset in through.items():
+            self.progress[partition] = max(offset, self.progress.get(partition, 0))
 
     def close(self) -> None: ...
 
@@ -87,26 +90,47 @@ def wait_until(condition: Callable[[], bool]) -> None:
 
 
 class Rig:
-    """A worker at work; one that a failed test leaves behind is stopped by the fixture `no_rig_left`."""
+    """Workers at work, one a store; those that a failed test leaves behind are stopped by `no_rig_left`."""
 
     running: ClassVar[list[Rig]] = []
 
     def __init__(
-        self, log: SqliteLog, dead_letters: DeadLetters, *stores: FailingStore, hot_bytes: int = 1 << 26
+        self,
+        log: Log,
+        dead_letters: DeadLetters,
+        *stores: FailingStore,
+        unstored_bytes_max: int = 1 << 26,
+        openings: Sequence[Exception] = (),
     ) -> None:
-        self.hot = HotMemory(hot_bytes)
-        self.reader = log.reader(GROUP)
-        self.worker = Worker(
-            self.reader,
-            hot=self.hot,
-            stores=stores,
-            dead_letters=dead_letters,
-            settings=LakeSettings(flush_interval_s=0.05),
-            clock=system_clock_us,
-            metrics=Metrics(),
-        )
-        self.worker.start()
+        self.hot = HotMemory(1 << 26)
+        failures = list(openings)
+
+        def opened(store: FailingStore) -> FailingStore:
+            if failures:
+                raise failures.pop(0)
+            return store
+
+        self.workers = [
+            Worker(
+                store.name,
+                log,
+                lambda _, store=store: opened(store),  # type: ignore[misc]
+                hot=self.hot if store is stores[0] else None,
+                dead_letters=dead_letters if store is stores[0] else None,
+                claims=dead_letters,
+                settings=WorkerSettings(flush_interval_s=0.05, unstored_bytes_max=unstored_bytes_max),
+                limits=IngestSettings(),
+                clock=system_clock_us,
+                metrics=Metrics(),
+            )
+            for store in stores
+        ]
+        for worker in self.workers:
+            worker.start()
         self.running.append(self)
+
+    def problems(self) -> list[str]:
+        return [problem for worker in self.workers for problem in worker.problems()]
 
     def hot_messages(self) -> list[str]:
         with self.hot.snapshot() as snapshot:
@@ -115,30 +139,30 @@ class Rig:
 
     def stop(self) -> None:
         self.running.remove(self)
-        self.worker.stop()
-        self.reader.close()
+        for worker in self.workers:
+            worker.stop()
         self.hot.close()
 
 
-def committed(log: SqliteLog) -> int:
-    reader = log.reader(GROUP)
-    try:
-        return reader.committed().get(0, 0)
-    finally:
-        reader.close()
+def committed(log: SqliteLog, group: str = "failing") -> int:
+    told = ReadFrom()
+    reader = log.reader(group, told)
+    reader.poll(bytes_max=1, timeout_s=0)
+    reader.close()
+    return told.committed[0]
 
 
 def test_events_reach_hot_and_every_store_and_then_the_offset(log: SqliteLog, dead_letters: DeadLetters) -> None:
-    """Order of the log kept, and the committed offset is behind the last record at the end."""
-    first, second = FailingStore(), FailingStore()
+    """Order of the log kept, and each store's committed offset is behind the last record at the end."""
+    first, second = FailingStore(), FailingStore(name="other")
     rig = Rig(log, dead_letters, first, second)
     append(log, "a", "b")
     append(log, "c")
-    wait_until(lambda: second.messages == ["a", "b", "c"])
-    wait_until(lambda: rig.hot_messages() == [])  # the stores answer for them from now on
+    wait_until(lambda: second.messages == first.messages == ["a", "b", "c"])
+    wait_until(lambda: rig.hot_messages() == [])  # the store answers for them from now on
     rig.stop()
-    assert first.messages == ["a", "b", "c"]
     assert committed(log) == first.progress[0]
+    assert committed(log, "other") == second.progress[0]
 
 
 def test_a_store_that_is_down_delays_and_loses_nothing(log: SqliteLog, dead_letters: DeadLetters) -> None:
@@ -147,30 +171,53 @@ def test_a_store_that_is_down_delays_and_loses_nothing(log: SqliteLog, dead_lett
     rig = Rig(log, dead_letters, store)
     append(log, "a")
     wait_until(lambda: rig.hot_messages() == ["a"])
-    wait_until(lambda: rig.worker.problems() == ["failing: the disk is away"])
+    wait_until(lambda: rig.problems() == ["failing: the disk is away"])
     wait_until(lambda: store.messages == ["a"])
-    wait_until(lambda: rig.worker.problems() == [])
+    wait_until(lambda: rig.problems() == [])
     rig.stop()
 
 
-def test_nothing_is_committed_that_a_store_lacks(log: SqliteLog, dead_letters: DeadLetters) -> None:
-    """Stopped while a store is down, the offset stays, and the next worker reads the events again."""
-    fine, broken = FailingStore(), FailingStore([RetryLater("away")] * 1000)
+def test_a_store_that_is_down_delays_only_itself(log: SqliteLog, dead_letters: DeadLetters) -> None:
+    """The other one has the events meanwhile; when it is back it catches up alone."""
+    fine, broken = FailingStore(), FailingStore([RetryLater("away")] * 1000, name="broken")
     rig = Rig(log, dead_letters, fine, broken)
+    append(log, "a")
+    append(log, "b")
+    wait_until(lambda: fine.messages == ["a", "b"] and broken.calls > 0)
+    wait_until(lambda: committed(log) == fine.progress[0])
+    assert broken.messages == []
+    broken.failures.clear()
+    wait_until(lambda: broken.messages == ["a", "b"])
+    rig.stop()
+
+
+def test_a_store_that_is_away_at_the_start_is_waited_for(log: SqliteLog, dead_letters: DeadLetters) -> None:
+    """It is opened as soon as it can be, and nothing was read before."""
+    append(log, "a")
+    store = FailingStore()
+    rig = Rig(log, dead_letters, store, openings=[RetryLater("no connection")] * 2)
+    wait_until(lambda: rig.problems() == ["failing: no connection"])
+    wait_until(lambda: store.messages == ["a"])
+    rig.stop()
+
+
+def test_nothing_is_committed_that_the_store_lacks(log: SqliteLog, dead_letters: DeadLetters) -> None:
+    """Stopped while the store is down, the offset stays, and the next worker reads the events again."""
+    broken = FailingStore([RetryLater("away")] * 1000)
+    rig = Rig(log, dead_letters, broken)
     append(log, "a")
     wait_until(lambda: broken.calls > 0)
     rig.stop()
     assert committed(log) == 0
     broken.failures.clear()
-    rig = Rig(log, dead_letters, fine, broken)
+    rig = Rig(log, dead_letters, broken)
     wait_until(lambda: broken.messages == ["a"])
     rig.stop()
-    assert fine.messages == ["a"]
     assert committed(log) == broken.progress[0]
 
 
-def test_what_every_store_has_is_not_read_again(log: SqliteLog, dead_letters: DeadLetters) -> None:
-    """After a crash between the write and the commit the stores' own progress counts."""
+def test_what_the_store_has_is_not_read_again(log: SqliteLog, dead_letters: DeadLetters) -> None:
+    """After a crash between the write and the commit the store's own progress counts."""
     append(log, "a")
     append(log, "b")
     store = FailingStore()
@@ -179,12 +226,14 @@ def test_what_every_store_has_is_not_read_again(log: SqliteLog, dead_letters: De
     rig = Rig(log, dead_letters, store)
     wait_until(lambda: store.messages == ["b"])
     rig.stop()
+    assert store.offered == ["b"]
 
 
 def log_offsets(log: SqliteLog) -> list[int]:
     reader = log.reader("look")
     try:
-        return [item.offset for item in reader.poll(bytes_max=1 << 20, timeout_s=1)]
+        items = reader.poll(bytes_max=1 << 20, timeout_s=1)
+        return [item.offset for item in items if isinstance(item, LogRecord)]
     finally:
         reader.close()
 
@@ -195,37 +244,157 @@ def test_a_record_that_is_not_an_event_becomes_a_dead_letter_and_holds_nothing_u
     """The events behind it get on."""
     store = FailingStore()
     rig = Rig(log, dead_letters, store)
-    log.append([Record("text/plain", b"what is this", 0)]).result()
+    log.append([Record("text/x-unknown", b"what is this", 0)]).result()
     append(log, "a")
     wait_until(lambda: store.messages == ["a"])
     rig.stop()
     [letter] = dead_letters.list(limit=10)
     assert letter.raw == b"what is this"
-    assert "text/plain" in letter.reason
+    assert "text/x-unknown" in letter.reason
 
 
-def test_a_dead_letter_that_is_replayed_twice_is_stored_once(log: SqliteLog, dead_letters: DeadLetters) -> None:
-    """Two records that replay the same letter: the second one's events are left out."""
-    store = FailingStore()
-    rig = Rig(log, dead_letters, store)
-    log.append([Record("text/plain", b"broken", 0)]).result()
-    wait_until(lambda: len(dead_letters.list(limit=10)) == 1)
-    [letter] = dead_letters.list(limit=10)
-    append(log, "mended", headers={REPLAYS: letter.id})
-    append(log, "mended", headers={REPLAYS: letter.id})
+def test_what_is_in_the_log_twice_under_one_key_is_stored_once_in_every_store(
+    log: SqliteLog, dead_letters: DeadLetters
+) -> None:
+    """The first record that claims the key is stored, the second is left out, in whatever order stores come to it."""
+    first, second = FailingStore(), FailingStore(name="other")
+    rig = Rig(log, dead_letters, first, second)
+    append(log, "once", headers={CLAIM: "key/k"})
+    append(log, "once", headers={CLAIM: "key/k"})
     append(log, "after")
-    wait_until(lambda: "after" in store.messages)
+    wait_until(lambda: "after" in first.messages and "after" in second.messages)
     rig.stop()
-    assert store.messages == ["mended", "after"]
+    assert first.messages == second.messages == ["once", "after"]
+
+
+def test_what_one_store_alone_lacks_is_stored_there_alone(log: SqliteLog, dead_letters: DeadLetters) -> None:
+    """The replay of what a store had refused: the others have it already."""
+    first, second = FailingStore(), FailingStore(name="other")
+    rig = Rig(log, dead_letters, first, second)
+    append(log, "mended", headers={ONLY_STORE: "other", CLAIM: "letter/0-1-0-other"})
+    append(log, "after")
+    wait_until(lambda: "after" in first.messages and "after" in second.messages)
+    rig.stop()
+    assert first.messages == ["after"]
+    assert second.messages == ["mended", "after"]
 
 
 def test_the_backlog_stays_in_the_log_while_a_store_is_away(log: SqliteLog, dead_letters: DeadLetters) -> None:
-    """The hot store's bound stops the reader; when the store is back everything arrives, in order and once."""
+    """The bound stops the reader; when the store is back everything arrives, in order and once."""
     store = FailingStore([RetryLater("away")] * 4)
-    rig = Rig(log, dead_letters, store, hot_bytes=200_000)
+    rig = Rig(log, dead_letters, store, unstored_bytes_max=200_000)
     sent = [f"{number} {'x' * 1000}" for number in range(2000)]
     for start in range(0, len(sent), 20):
         append(log, *sent[start : start + 20])
     wait_until(lambda: len(store.messages) == len(sent))
     rig.stop()
     assert store.messages == sent
+
+
+class TwoPartitions:
+    """A log of records that are there already, whose partitions the test gives and takes away."""
+
+    def __init__(self, records: Sequence[LogRecord]) -> None:
+        self.records = list(records)
+        self.positions: dict[int, int] = {}
+        self.commits: dict[int, int] = {}
+        self.orders: list[Callable[[Assignments], None]] = []
+        self.assignments: Assignments | None = None
+
+    def give(self, *partitions: int) -> None:
+        def order(told: Assignments) -> None:
+            start = {partition: self.commits.get(partition, 0) for partition in partitions}
+            self.positions |= {**start, **told.assigned(start)}
+
+        self.orders.append(order)
+
+    def take(self, *partitions: int, lost: bool = False) -> None:
+        def order(told: Assignments) -> None:
+            told.revoked(partitions, lost=lost)
+            for partition in partitions:
+                del self.positions[partition]
+
+        self.orders.append(order)
+
+    def reader(self, group: str, assignments: Assignments | None = None) -> TwoPartitions:
+        self.assignments = assignments
+        return self
+
+    def poll(self, *, bytes_max: int, timeout_s: float) -> list[LogRecord | LogLines]:
+        self.keep_alive(0.001)
+        for record in self.records:
+            if record.offset == self.positions.get(record.partition):
+                self.positions[record.partition] += 1
+                return [record]
+        return []
+
+    def keep_alive(self, timeout_s: float) -> None:
+        time.sleep(timeout_s)
+        if self.orders and self.assignments is not None:
+            self.orders.pop(0)(self.assignments)
+
+    def commit(self, offsets: Mapping[int, int]) -> None:
+        assert offsets.keys() <= self.positions.keys(), "a partition of somebody else was committed"
+        self.commits |= offsets
+
+    def append(self, records: Sequence[Record]) -> Future[list[tuple[int, int]]]:
+        raise NotImplementedError
+
+    def figures(self) -> LogFigures:
+        raise NotImplementedError
+
+    def close(self) -> None: ...
+
+
+def numbered(partition: int, count: int) -> list[LogRecord]:
+    def record(offset: int) -> Record:
+        rows = [{"timestamp": 1, "observed_timestamp": 1, "message": f"{partition}-{offset}"}]
+        return Record(ARROW_STREAM, encode_batch(batch_of_rows(rows)), 1)
+
+    return [LogRecord(partition, offset, record(offset)) for offset in range(count)]
+
+
+def test_a_partition_that_is_taken_away_is_stored_and_committed_first(dead_letters: DeadLetters) -> None:
+    """So that the next worker begins where this one ended."""
+    log = TwoPartitions([*numbered(0, 5), *numbered(1, 5)])
+    store = FailingStore()
+    log.give(0, 1)
+    rig = Rig(log, dead_letters, store)
+    wait_until(lambda: log.positions == {0: 5, 1: 5})
+    log.take(1)
+    wait_until(lambda: log.positions == {0: 5})
+    assert log.commits[1] == store.progress[1] == 5
+    rig.stop()
+    assert sorted(store.messages) == sorted(f"{partition}-{offset}" for partition in (0, 1) for offset in range(5))
+
+
+def test_what_was_read_of_a_lost_partition_is_left_to_its_new_owner(dead_letters: DeadLetters) -> None:
+    """A worker that was thought dead drops it, commits nothing of it, and keeps what is its own."""
+    log = TwoPartitions([*numbered(0, 5), *numbered(1, 5)])
+    store = FailingStore([RetryLater("away")] * 3)
+    log.give(0, 1)
+    rig = Rig(log, dead_letters, store)
+    wait_until(lambda: store.calls > 0 and log.positions == {0: 5, 1: 5})
+    store.progress[1] = 5  # another worker has written them
+    log.take(1, lost=True)
+    wait_until(lambda: log.commits.get(0) == 5)
+    rig.stop()
+    assert 1 not in log.commits
+    assert store.messages == [f"0-{offset}" for offset in range(5)]
+
+
+def test_a_partition_that_comes_back_is_read_from_where_the_store_is(dead_letters: DeadLetters) -> None:
+    """What another worker has stored meanwhile is not read again."""
+    log = TwoPartitions(numbered(0, 9))
+    store = FailingStore()
+    log.give(0)
+    rig = Rig(log, dead_letters, store)
+    wait_until(lambda: log.positions == {0: 9})
+    log.take(0, lost=True)
+    wait_until(lambda: log.positions == {})
+    store.progress[0] = 7
+    store.messages.clear()
+    log.give(0)
+    wait_until(lambda: log.commits.get(0) == 9 or store.progress[0] == 9)
+    rig.stop()
+    assert store.messages in (["0-7", "0-8"], [])

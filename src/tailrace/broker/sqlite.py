@@ -12,12 +12,12 @@ import os
 import sqlite3
 import threading
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from concurrent.futures import Future
 from pathlib import Path
 from typing import Any
 
-from tailrace.broker.port import LogFigures, Record
+from tailrace.broker.port import Assignments, LogFigures, Record
 from tailrace.broker.sqlite_file import LogFile, State, translate
 from tailrace.broker.sqlite_reader import SqliteLogReader
 from tailrace.broker.sqlite_writer import Append, Change, Writer
@@ -88,9 +88,13 @@ class SqliteLog:
                 retry_after_s=5,
             )
 
-    def reader(self, group: str) -> SqliteLogReader:
+    def reader(self, group: str, assignments: Assignments | None = None) -> SqliteLogReader:
         committed: int = self._change(lambda file: file.join(group))
-        return SqliteLogReader(self, group, committed)
+        return SqliteLogReader(self, group, committed, assignments)
+
+    def keep_groups(self, groups: Collection[str]) -> None:
+        """Forget every other group: a store that is not written to any more must not hold back the trimming."""
+        self._change(lambda file: file.keep_groups(groups))
 
     def commit_group(self, group: str, offset: int) -> None:
         """Durable on return; raises `RetryLater`."""

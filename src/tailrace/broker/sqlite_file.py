@@ -20,7 +20,7 @@ from __future__ import annotations
 
 import sqlite3
 import zlib
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -258,6 +258,12 @@ class LogFile:
         if group not in self.state.groups:
             self._set_group(group, 0)
         return self.state.groups[group].committed
+
+    def keep_groups(self, groups: Collection[str]) -> None:
+        for group in self.state.groups.keys() - set(groups):
+            self._db.execute("DELETE FROM groups WHERE name = ?", (group,))
+        kept = {name: place for name, place in self.state.groups.items() if name in groups}
+        self.state = replace(self.state, groups=kept)
 
     def commit(self, group: str, offset: int) -> None:
         self.give_no_offset_below(offset)

@@ -11,7 +11,7 @@ from typing import Protocol
 
 import orjson
 
-from tailrace.broker.port import DAMAGED, LogRecord, Record
+from tailrace.broker.port import DAMAGED, Assignments, LogLines, LogRecord, Record
 from tailrace.broker.sqlite_file import PARTITION, checksum_of, connect, translate
 
 _SMALL = '"offset", rows, checksum, content_type, headers'
@@ -34,13 +34,13 @@ class Owner(Protocol):
 
 
 class SqliteLogReader:
-    """Implements `broker.port.LogReader`."""
+    """Implements `broker.port.LogReader`. It has its one partition from the first poll on."""
 
-    def __init__(self, log: Owner, group: str, committed: int) -> None:
+    def __init__(self, log: Owner, group: str, committed: int, assignments: Assignments | None) -> None:
         self._log = log
         self._group = group
-        self._committed = committed
         self._next = committed
+        self._waiting = assignments
         self._lock = threading.Lock()
         self._closed = False
         self._db = connect(log.path)
@@ -48,36 +48,27 @@ class SqliteLogReader:
         # Text that damage has made unreadable must reach the checksum, which tells.
         self._db.text_factory = _read_text
 
-    def committed(self) -> Mapping[int, int]:
-        return {PARTITION: self._committed}
-
-    def seek(self, offsets: Mapping[int, int]) -> None:
-        """Read on from these offsets.
-
-        An offset above the log's end says that records were read which this log has lost (its file was replaced or
-        cut): the log goes on above it, so that their offsets are not given again.
-        """
-        if PARTITION in offsets:
-            self._log.give_no_offset_below(offsets[PARTITION])
-            self._next = offsets[PARTITION]
-
-    def poll(self, *, bytes_max: int, timeout_s: float) -> list[LogRecord]:
+    def poll(self, *, bytes_max: int, timeout_s: float) -> list[LogRecord | LogLines]:
+        self._assign()
         until_s = time.monotonic() + timeout_s
         while not self._closed:
             appended = self._log.appended()
             records = self._read(bytes_max)
             if records:
                 self._next = records[-1].offset + 1
-                return records
+                return [*records]
             if time.monotonic() >= until_s:
                 break
             self._log.wait_for_more(appended, until_s, lambda: self._closed)
         return []
 
+    def keep_alive(self, timeout_s: float) -> None:
+        self._assign()
+        time.sleep(timeout_s)
+
     def commit(self, offsets: Mapping[int, int]) -> None:
         if PARTITION in offsets:
             self._log.commit_group(self._group, offsets[PARTITION])
-            self._committed = offsets[PARTITION]
 
     def close(self) -> None:
         """A poll that waits in another thread returns at once, with nothing."""
@@ -85,6 +76,19 @@ class SqliteLogReader:
         self._log.wake()
         with self._lock:
             self._db.close()
+
+    def _assign(self) -> None:
+        """Tell of the partition, once, and go where the member wants to read on.
+
+        An offset above the log's end says that records were read which this log has lost (its file was replaced or
+        cut): the log goes on above it, so that their offsets are not given again.
+        """
+        if self._waiting is None:
+            return
+        wanted = self._waiting.assigned({PARTITION: self._next}).get(PARTITION, self._next)
+        self._log.give_no_offset_below(wanted)
+        self._next = wanted
+        self._waiting = None
 
     def _read(self, bytes_max: int) -> list[LogRecord]:
         with self._lock:

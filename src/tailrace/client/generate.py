@@ -1,4 +1,4 @@
-"""`tailrace generate`: realistic events to a server at a chosen rate."""
+"""`tailrace generate`: realistic events to a server, or into a Kafka topic, at a chosen rate."""
 
 from __future__ import annotations
 
@@ -14,6 +14,7 @@ from tailrace.client import options
 from tailrace.client.connection import DEFAULT_URL, Connection, ServerError, Unreachable
 from tailrace.client.demo_events import to_ndjson
 from tailrace.client.demo_generator import DemoGenerator
+from tailrace.client.generate_kafka import KafkaSender, is_kafka
 from tailrace.client.latencies import Latencies
 from tailrace.errors import RetryLater, SlowDown
 from tailrace.model.batch import ARROW_STREAM, encode_batch
@@ -47,7 +48,7 @@ _RETRY_S = 1
     show_envvar=True,
     default=DEFAULT_URL,
     show_default=True,
-    help="The server.",
+    help="The server, or kafka://HOST:PORT/TOPIC.",
 )
 @click.option(
     "--bursts/--no-bursts", default=True, show_default=True, help="Three times the rate for 3 s in every 30 s."
@@ -59,7 +60,7 @@ _RETRY_S = 1
     type=click.Choice(["arrow", "ndjson"]),
     default="arrow",
     show_default=True,
-    help="How the events are sent.",
+    help="How the events are sent; into Kafka, ndjson is one JSON document a message.",
 )
 def generate(
     rate: options.Rate, duration_s: float | None, url: str, bursts: bool, seed: int, body_format: str
@@ -74,9 +75,10 @@ def generate(
       tailrace generate                                a thousand events a second, until Ctrl-C
       tailrace generate --rate 50k --for 10m --no-bursts
       tailrace generate --rate max --for 30s           how much does the server take?
+      tailrace generate --to kafka://localhost:9092/logs --format ndjson
     """
     stop = threading.Event()
-    sender = _Sender(url, body_format)
+    sender = KafkaSender(url, body_format) if is_kafka(url) else _Sender(url, body_format)
     sender.check()
     generator = DemoGenerator(sender.append, rate.per_s, system_clock_us, stop, seed=seed, bursts=bursts)
     failures: list[BaseException] = []

@@ -1,10 +1,13 @@
-"""The worker: from the log into every store, and the offset committed last.
+"""The worker of one store: from the log into it, and the offset committed last.
 
-    log ──read──> decode ──> hot (visible now) ──collect──> stores (durable) ──> settle hot ──> commit
+    log ──read──> decode ──> hot (visible now) ──collect──> store (durable) ──> settle hot ──> commit
 
-Two threads: the *reader* makes events visible while the *flusher* writes the ones before them. What they share is one
-`_Pending` behind a condition. Memory is bounded by the hot store: it refuses events while too many are not in the
-stores yet, and the reader then waits, so that the backlog stays in the log.
+Each store has a worker, and a group of the log, of its own: one that is down delays only itself. Two threads: the
+*reader* takes events in while the *flusher* writes the ones before them. What they share is one `Pending` behind a
+condition, bounded by `worker.unstored_bytes_max`: past it the reader waits, and the backlog stays in the log.
+
+Partitions come and go while other workers do. The store's own progress decides where reading starts, and leaves out
+what is there already; so a worker that was thought dead and wakes up changes nothing.
 """
 
 from __future__ import annotations
@@ -13,20 +16,20 @@ import contextlib
 import logging
 import threading
 import time
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
-from typing import Protocol, TypeVar
+from collections.abc import Callable, Collection, Mapping, Sequence
+from typing import TypeVar
 
 import pyarrow as pa
 
-from tailrace.broker.port import LogReader, LogRecord
-from tailrace.config import LakeSettings
-from tailrace.errors import RetryLater, SlowDown, Stop
+from tailrace.broker.port import Log, LogLines, LogReader, LogRecord
+from tailrace.config import IngestSettings, WorkerSettings
+from tailrace.errors import RetryLater, Stop
+from tailrace.model.claim import CLAIM, ONLY_STORE
 from tailrace.model.clock import Clock
-from tailrace.model.dead_letter import REPLAYS
 from tailrace.ops.metrics import Metrics
-from tailrace.process.decode import Events, decode_record
-from tailrace.store.port import Hot, Store
+from tailrace.process.decode import Decoded, decode
+from tailrace.process.pending import Pending
+from tailrace.store.port import Claims, DeadLetterBox, HotWriter, Store
 
 log = logging.getLogger(__name__)
 
@@ -38,83 +41,82 @@ _POLL_BYTES_MAX = 1 << 20
 _POLL_TIMEOUT_S = 0.1
 # When nothing more comes, so many rows are worth a file of their own; a trickle waits for its interval.
 _WORTH_A_FILE_ROWS = 8192
+# How often a reader that waits for room asks the log whether its partitions are still its own.
+_KEEP_ALIVE_S = 1.0
 _RETRY_FIRST_S = 0.1
 _RETRY_MAX_S = 10.0
+# A partition that is taken away waits so long for its events to be stored; then the next worker reads them again.
+_HAND_OVER_S = 3.0
 
-
-class DeadLetterStore(Protocol):
-    """What the worker needs of the dead letters; both are idempotent by identity, and durable on return."""
-
-    def add(self, letters: pa.RecordBatch, partition: int, offset: int) -> None: ...
-
-    def claim(self, letter_id: str, by: tuple[int, int]) -> bool: ...
-
-
-@dataclass(slots=True)
-class _Pending:
-    """Events that hot shows and the stores lack, and the progress that they complete.
-
-    `since_s` is when the first of them was read; `quiet` says that the log had nothing more behind them.
-    """
-
-    batches: list[pa.RecordBatch] = field(default_factory=list)
-    rows: int = 0
-    through: dict[int, int] = field(default_factory=dict)
-    since_s: float = 0.0
-    quiet: bool = False
+OpenStore = Callable[[threading.Event], Store]
+"""Opens the store; raises `RetryLater` while it is away. May wait until the event is set."""
 
 
 class Worker:
-    """Started once, stopped once; between the two `problems()` says what holds it up."""
+    """Started once, stopped once; between the two `problems()` says what holds it up.
+
+    `name` is the store's and the group's. `hot` and `dead_letters` are given to one worker of a process: the one
+    whose store answers queries.
+    """
 
     def __init__(
         self,
-        reader: LogReader,
+        name: str,
+        from_log: Log,
+        open_store: OpenStore,
         *,
-        hot: Hot,
-        stores: Sequence[Store],
-        dead_letters: DeadLetterStore,
-        settings: LakeSettings,
+        hot: HotWriter | None,
+        dead_letters: DeadLetterBox | None,
+        claims: Claims,
+        settings: WorkerSettings,
+        limits: IngestSettings,
         clock: Clock,
         metrics: Metrics,
     ) -> None:
-        self._reader = reader
+        self.name = name
+        self._log = from_log
+        self._open_store = open_store
         self._hot = hot
-        self._stores = stores
         self._dead_letters = dead_letters
+        self._claims = claims
         self._settings = settings
+        self._limits = limits
         self._clock = clock
         self._metrics = metrics
+        self._store: Store | None = None
+        self._reader: LogReader | None = None
         self._changed = threading.Condition()
-        self._pending = _Pending()
+        self._pending = Pending()
+        self._flushing = Pending()
+        self._hurry = False
         self._flushed: dict[int, int] = {}
+        # Which partitions are ours, and how often that has changed: what was read before is not ours to store.
+        self._turns: dict[int, int] = {}
+        self._owned: set[int] = set()
         self._stopping = threading.Event()
         self._read_everything = False
         self._problems: dict[str, str] = {}
-        self._threads = [
-            threading.Thread(target=self._guard, args=(run,), name=name)
-            for name, run in (("reader", self._read_loop), ("flusher", self._flush_loop))
-        ]
+        self._reading = threading.Thread(target=self._guard, args=(self._read_loop,), name=f"{name} reader")
+        self._flusher = threading.Thread(target=self._guard, args=(self._flush_loop,), name=f"{name} flusher")
 
     def start(self) -> None:
-        reached = self._reached_by_all()
-        self._hot.settle(reached)
-        # The stores know best: what they all have need not be read again, whatever was committed.
-        committed = self._reader.committed()
-        self._reader.seek({p: max(offset, reached.get(p, 0)) for p, offset in committed.items()})
-        for thread in self._threads:
-            thread.start()
+        self._reading.start()
+        self._flusher.start()
 
     def stop(self) -> None:
         """Writes and commits what was read, then ends. Does not wait for a store that is away."""
         self._stopping.set()
         with self._changed:
             self._changed.notify_all()
-        for thread in self._threads:
-            thread.join()
-        # What cannot be committed is read again at the next start, and the stores leave it out.
+        self._reading.join()
+        self._flusher.join()
+        # What cannot be committed is read again by whoever comes next, and the store leaves it out.
         with contextlib.suppress(_Stopping):
             self._commit()
+        if self._reader is not None:
+            self._reader.close()
+        if self._store is not None:
+            self._store.close()
 
     def problems(self) -> list[str]:
         """What keeps events from getting on, one sentence a place; empty when all is well."""
@@ -124,22 +126,22 @@ class Worker:
         """A thread that dies is said loudly: nothing else would tell that events have stopped to flow."""
         try:
             run()
+        except _Stopping:
+            pass
         except Exception as error:
             name = threading.current_thread().name
             self._problems[name] = f"the worker's {name} ended: {error}"
             log.exception("the worker's %s ended; restart after mending the cause", name)
 
-    def _reached_by_all(self) -> dict[int, int]:
-        progress = [store.reached() for store in self._stores]
-        partitions = set().union(*progress)
-        return {p: min(reached.get(p, 0) for reached in progress) for p in partitions}
-
     # The reader.
 
     def _read_loop(self) -> None:
         try:
+            store = self._store = self._retry(lambda: self._open_store(self._stopping), place=self.name)
+            assignments = _Assignments(self, store)
+            reader = self._reader = self._retry(lambda: self._log.reader(self.name, assignments))
             while not self._stopping.is_set():
-                items = self._retry(lambda: self._reader.poll(bytes_max=_POLL_BYTES_MAX, timeout_s=_POLL_TIMEOUT_S))
+                items = self._retry(lambda: reader.poll(bytes_max=_POLL_BYTES_MAX, timeout_s=_POLL_TIMEOUT_S))
                 if items:
                     self._take(items)
                 else:
@@ -147,70 +149,133 @@ class Worker:
                         self._pending.quiet = True
                         self._changed.notify_all()
                 self._commit()
-        except _Stopping:
-            pass
         finally:
             with self._changed:
                 self._read_everything = True
                 self._changed.notify_all()
 
-    def _take(self, items: list[LogRecord]) -> None:
+    def _take(self, items: Sequence[LogRecord | LogLines]) -> None:
+        turns = dict(self._turns)
+        claimed = self._claimed(items)
+        taken = [(item, self._decode(item) if held else None) for item, held in zip(items, claimed, strict=True)]
+        self._wait_for_room(sum(decoded.events.nbytes for _, decoded in taken if decoded and decoded.events))
         batches: list[pa.RecordBatch] = []
-        through: dict[int, int] = {}
-        for item in items:
-            batch = self._decode(item)
-            if batch is not None and batch.num_rows:
-                batches.append(batch)
-            through[item.partition] = item.offset + 1
-        if batches and not self._show(batches):
-            return
-        rows = sum(batch.num_rows for batch in batches)
-        self._metrics.events_read.inc(rows)
         with self._changed:
-            pending = self._pending
-            if not pending.through:
-                pending.since_s = time.monotonic()
-            pending.batches.extend(batches)
-            pending.rows += rows
-            pending.through.update(through)
-            pending.quiet = False
+            for item, decoded in taken:
+                # While this thread waited, the partition may have gone to another worker.
+                if self._turns.get(item.partition, 0) != turns.get(item.partition, 0):
+                    continue
+                events = decoded.events if decoded else None
+                self._pending.add(item.partition, events, _next_offset(item), time.monotonic())
+                if events is not None:
+                    batches.append(events)
+        if self._hot is not None:
+            self._hot.put(batches)
+        self._metrics.events_read.labels(self.name).inc(sum(batch.num_rows for batch in batches))
+        with self._changed:
             self._changed.notify_all()
 
-    def _decode(self, item: LogRecord) -> pa.RecordBatch | None:
-        decoded = decode_record(item, now_us=self._clock())
-        if not isinstance(decoded, Events):
-            self._retry(
-                lambda: self._dead_letters.add(decoded.batch, item.partition, item.offset), place="dead letters"
-            )
-            self._metrics.dead_letters.inc(decoded.batch.num_rows)
-            return None
-        letter_id = item.record.headers.get(REPLAYS)
-        if letter_id is not None:
-            place = (item.partition, item.offset)
-            if not self._retry(lambda: self._dead_letters.claim(letter_id, place), place="dead letters"):
-                return None
-        return decoded.batch
+    def _claimed(self, items: Sequence[LogRecord | LogLines]) -> list[bool]:
+        """Which items are to be stored: all, but for repetitions, and for what another store alone lacks."""
+        held = [self._is_for_this_store(item) for item in items]
+        keyed = {
+            number: (key, item.partition, item.offset)
+            for number, item in enumerate(items)
+            if held[number] and isinstance(item, LogRecord) and (key := item.record.headers.get(CLAIM)) is not None
+        }
+        if keyed:
+            answers = self._retry(lambda: self._claims.claim(list(keyed.values())), place="claims")
+            for number, answer in zip(keyed, answers, strict=True):
+                held[number] = answer
+        return held
 
-    def _show(self, batches: list[pa.RecordBatch]) -> bool:
-        """False when the worker stops before there was room: the events are still in the log."""
-        while True:
-            try:
-                self._hot.put(batches)
-                return True
-            except SlowDown:
-                with self._changed:
-                    # Half a flush's rows may already pass the bound: flush now, then try again.
-                    self._pending.since_s = 0.0
-                    self._changed.notify_all()
-                    self._changed.wait(_POLL_TIMEOUT_S)
-                if self._stopping.is_set():
-                    return False
+    def _is_for_this_store(self, item: LogRecord | LogLines) -> bool:
+        if isinstance(item, LogLines):
+            return True
+        return item.record.headers.get(ONLY_STORE, self.name) == self.name
+
+    def _decode(self, item: LogRecord | LogLines) -> Decoded:
+        decoded = decode(item, limits=self._limits, now_us=self._clock())
+        letters, box = decoded.letters, self._dead_letters
+        if letters is not None and letters.num_rows and box is not None:
+            self._retry(lambda: box.add(letters, decoded.identities), place="dead letters")
+            self._metrics.dead_letters.inc(letters.num_rows)
+        return decoded
+
+    def _wait_for_room(self, wanted_bytes: int) -> None:
+        """Until the batches fit, or nothing else is held: one that is past the bound all alone must get in."""
+
+        def is_room() -> bool:
+            held_bytes = self._pending.bytes + self._flushing.bytes
+            return not held_bytes or held_bytes + wanted_bytes <= self._settings.unstored_bytes_max
+
+        while not self._stopping.is_set():
+            with self._changed:
+                if is_room():
+                    return
+                # Half a flush's rows may already pass the bound.
+                self._hurry = True
+                self._changed.notify_all()
+                self._changed.wait_for(lambda: is_room() or self._stopping.is_set(), _KEEP_ALIVE_S)
+                if is_room():
+                    return
+            self._idle(0)
+        raise _Stopping
+
+    def _idle(self, timeout_s: float) -> None:
+        """Wait as a member of the group; only for the reader's thread."""
+        if self._reader is None:
+            self._stopping.wait(timeout_s)
+            return
+        try:
+            self._reader.keep_alive(timeout_s)
+        except RetryLater:
+            self._stopping.wait(timeout_s)
 
     def _commit(self) -> None:
         with self._changed:
             flushed, self._flushed = self._flushed, {}
-        if flushed:
-            self._retry(lambda: self._reader.commit(flushed))
+            mine = {partition: offset for partition, offset in flushed.items() if partition in self._owned}
+        if mine and (reader := self._reader) is not None:
+            self._retry(lambda: reader.commit(mine))
+
+    # Partitions that come and go: called in the reader's thread, from within its polls.
+
+    def take_over(self, committed: Mapping[int, int], store: Store) -> Mapping[int, int]:
+        """Where to read on: the store knows best, whatever was committed."""
+        reached = self._retry(store.reached, place=self.name, in_poll=True)
+        if self._hot is not None:
+            self._hot.settle(reached)
+        with self._changed:
+            self._owned |= committed.keys()
+        return {partition: max(offset, reached.get(partition, 0)) for partition, offset in committed.items()}
+
+    def hand_over(self, partitions: Collection[int], *, lost: bool) -> None:
+        """Store and commit what was read of them, if that can be done soon; leave the rest to the next worker."""
+        if not lost:
+            self._finish(partitions)
+        with self._changed:
+            for partition in partitions:
+                self._turns[partition] = self._turns.get(partition, 0) + 1
+                self._owned.discard(partition)
+                self._flushed.pop(partition, None)
+            self._pending = self._pending.without(partitions)
+            self._changed.notify_all()
+
+    def _finish(self, partitions: Collection[int]) -> None:
+        def is_stored() -> bool:
+            held = self._pending.through.keys() | self._flushing.through.keys()
+            return held.isdisjoint(partitions) or not self._flusher.is_alive()
+
+        with self._changed:
+            self._hurry = True
+            self._changed.notify_all()
+            self._changed.wait_for(is_stored, _HAND_OVER_S)
+            self._hurry = False
+            done = {partition: self._flushed[partition] for partition in partitions if partition in self._flushed}
+        if done and self._reader is not None:
+            with contextlib.suppress(RetryLater):
+                self._reader.commit(done)
 
     # The flusher.
 
@@ -221,23 +286,30 @@ class Worker:
                     if self._read_everything and not self._pending.through:
                         return
                     self._changed.wait(self._wait_s())
-                pending, self._pending = self._pending, _Pending()
-            started = time.perf_counter()
-            for store in self._stores:
-                if not self._write(store, pending):
-                    return
-            self._hot.settle(pending.through)
-            self._metrics.flush_seconds.observe(time.perf_counter() - started)
-            self._metrics.events_stored.inc(pending.rows)
+                self._flushing, self._pending = self._pending, Pending()
+                self._hurry = False
+            self._flush(self._flushing)
             with self._changed:
-                self._flushed.update(pending.through)
+                self._flushed.update(self._flushing.through)
+                self._flushing = Pending()
                 self._changed.notify_all()
+
+    def _flush(self, events: Pending) -> None:
+        store = self._store
+        assert store is not None, "nothing is read before the store is open"
+        started = time.perf_counter()
+        batches = [batch for _, batch in events.batches]
+        self._retry(lambda: store.write(batches, events.through), place=self.name)
+        if self._hot is not None:
+            self._hot.settle(events.through)
+        self._metrics.flush_seconds.labels(self.name).observe(time.perf_counter() - started)
+        self._metrics.events_stored.labels(self.name).inc(events.rows)
 
     def _due(self) -> bool:
         pending = self._pending
         if not pending.through:
             return False
-        if self._read_everything or pending.rows >= self._settings.flush_rows:
+        if self._read_everything or self._hurry or pending.rows >= self._settings.flush_rows:
             return True
         if pending.quiet and pending.rows >= _WORTH_A_FILE_ROWS:
             return True
@@ -248,15 +320,7 @@ class Worker:
             return None
         return max(0.0, self._pending.since_s + self._settings.flush_interval_s - time.monotonic())
 
-    def _write(self, store: Store, pending: _Pending) -> bool:
-        """Until the store has the events. False when the worker stops first: they are still in the log."""
-        try:
-            self._retry(lambda: store.write(pending.batches, pending.through), place=store.name)
-        except _Stopping:
-            return False
-        return True
-
-    def _retry(self, call: Callable[[], T], *, place: str = "log") -> T:
+    def _retry(self, call: Callable[[], T], *, place: str = "log", in_poll: bool = False) -> T:
         """Until it succeeds. An error nobody foresaw is retried too: the log keeps everything meanwhile.
 
         Raises `_Stopping` when the worker is to stop and the call still fails, and lets `Stop` through.
@@ -265,7 +329,7 @@ class Worker:
         while True:
             try:
                 result = call()
-            except Stop:
+            except (Stop, _Stopping):
                 raise
             except Exception as error:
                 self._metrics.retries.labels(place).inc()
@@ -275,12 +339,38 @@ class Worker:
                 log.warning(
                     "%s: %s; trying again in %.1f s", place, error, wait_s, exc_info=not isinstance(error, RetryLater)
                 )
-                self._stopping.wait(wait_s)
+                self._wait_to_retry(wait_s, is_member=not in_poll)
                 wait_s = min(wait_s * 2, _RETRY_MAX_S)
             else:
                 if self._problems.pop(place, None) is not None:
                     log.info("%s: works again", place)
                 return result
+
+    def _wait_to_retry(self, wait_s: float, *, is_member: bool) -> None:
+        if threading.current_thread() is not self._reading or not is_member:
+            self._stopping.wait(wait_s)
+            return
+        until_s = time.monotonic() + wait_s
+        while not self._stopping.is_set() and (left_s := until_s - time.monotonic()) > 0:
+            self._idle(min(left_s, _POLL_TIMEOUT_S))
+
+
+class _Assignments:
+    """Implements `broker.port.Assignments` for a worker whose store is open."""
+
+    def __init__(self, worker: Worker, store: Store) -> None:
+        self._worker = worker
+        self._store = store
+
+    def assigned(self, committed: Mapping[int, int]) -> Mapping[int, int]:
+        return self._worker.take_over(committed, self._store)
+
+    def revoked(self, partitions: Collection[int], *, lost: bool) -> None:
+        self._worker.hand_over(partitions, lost=lost)
+
+
+def _next_offset(item: LogRecord | LogLines) -> int:
+    return int(item.offsets[-1]) + 1 if isinstance(item, LogLines) else item.offset + 1
 
 
 class _Stopping(Exception):
