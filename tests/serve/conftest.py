@@ -23,6 +23,7 @@ from tailrace.ingest.gateway import Gateway
 from tailrace.model.batch import STORED_SCHEMA, batch_of_rows, with_identity
 from tailrace.ops.metrics import Metrics
 from tailrace.serve.app import create_app
+from tailrace.serve.cache import MemoryAnswers
 from tailrace.serve.places import Places, Readiness
 from tailrace.store.dead_letters import DeadLetters
 from tailrace.store.hot_memory import HotMemory
@@ -110,6 +111,7 @@ class House:
     hot: HotMemory
     files: list[str]
     log: SqliteLog
+    dead_letters: DeadLetters
     readiness: list[Readiness] = field(default_factory=list)
     now_us: list[int] = field(default_factory=lambda: [NOW_US])
     clients: list[Client] = field(default_factory=list)
@@ -123,7 +125,7 @@ class House:
         for client in self.clients:
             client.close()
         self.places.gateway.close()
-        self.places.dead_letters.close()
+        self.dead_letters.close()
         self.hot.close()
         self.log.close()
 
@@ -140,6 +142,7 @@ def make_house(tmp_path: Path) -> Iterator[Callable[..., House]]:
         log = SqliteLog(tmp_path / "log.db", settings=LogSettings(), clock=lambda: now_us[0])
         readiness = [Readiness("log", True), Readiness("lake", True)]
         files: list[str] = []
+        dead_letters = DeadLetters(tmp_path / "dead_letters.db")
         places = Places(
             settings=settings,
             clock=lambda: now_us[0],
@@ -147,13 +150,18 @@ def make_house(tmp_path: Path) -> Iterator[Callable[..., House]]:
             searchable=hot,
             tables=_HotAndFile(hot, files),
             hot=hot,
-            dead_letters=DeadLetters(tmp_path / "dead_letters.db"),
+            answers=MemoryAnswers(
+                keep_s=settings.query.cache_s,
+                bytes_max=settings.query.cache_bytes_max,
+                clock=lambda: now_us[0],
+            ),
+            dead_letters=dead_letters,
             gateway=Gateway(log, settings=settings.ingest, clock=lambda: now_us[0], metrics=metrics),
             readiness=lambda: readiness,
             log_figures=log.figures,
             store_figures=lambda: {"lake": {"files": 1, "bytes": 2}},
         )
-        house = House(places, hot, files, log, readiness, now_us)
+        house = House(places, hot, files, log, dead_letters, readiness, now_us)
         made.append(house)
         return house
 

@@ -4,22 +4,25 @@ import base64
 
 import pyarrow as pa
 
+from tailrace.broker.port import LogRecord
 from tailrace.broker.sqlite import SqliteLog
 from tailrace.config import Settings
 from tailrace.model.batch import decode_batch
-from tailrace.model.dead_letter import DEAD_LETTER_SCHEMA, REPLAYS
+from tailrace.model.claim import CLAIM, ONLY_STORE
+from tailrace.model.dead_letter import DEAD_LETTER_SCHEMA
 from tailrace.serve.health_routes import MASK, masked
 from tailrace.serve.places import Readiness
+from tailrace.store.dead_letters import DeadLetters
 from tests.serve.conftest import NOW_US, Client, House, many
 
 GOOD = b'{"message": "mended", "service": "pay"}'
 
 
-def _letters(house: House, *raws: bytes, offset: int = 17) -> None:
+def _letters(house: House, *raws: bytes, offset: int = 17, source: str = "POST /logs from 127.0.0.1") -> None:
     rows = [
         {
             "observed_timestamp": NOW_US,
-            "source": "POST /logs from 127.0.0.1",
+            "source": source,
             "line": row + 1,
             "reason": "not JSON",
             "content_type": "application/json",
@@ -27,16 +30,20 @@ def _letters(house: House, *raws: bytes, offset: int = 17) -> None:
         }
         for row, raw in enumerate(raws)
     ]
-    house.places.dead_letters.add(pa.RecordBatch.from_pylist(rows, DEAD_LETTER_SCHEMA), 0, offset)
+    identities = [(0, offset, row) for row in range(len(raws))]
+    kept = house.places.dead_letters
+    assert isinstance(kept, DeadLetters)
+    kept.add(pa.RecordBatch.from_pylist(rows, DEAD_LETTER_SCHEMA), identities)
 
 
-def _logged(log: SqliteLog) -> list[tuple[list[str], str | None]]:
+def _logged(log: SqliteLog) -> list[tuple[list[str], dict[str, str]]]:
     reader = log.reader("test")
     records = reader.poll(bytes_max=1 << 20, timeout_s=0)
     reader.close()
     return [
-        (decode_batch(each.record.payload)["message"].to_pylist(), each.record.headers.get(REPLAYS))
+        (decode_batch(each.record.payload)["message"].to_pylist(), dict(each.record.headers))
         for each in records
+        if isinstance(each, LogRecord)
     ]
 
 
@@ -119,8 +126,18 @@ def test_a_dead_letter_is_replayed_mended(house: House, client: Client) -> None:
     assert client.get("/api/dead-letters").json()["count"] == 1
     done = client.request("POST", "/api/dead-letters/0-17-0/replay", content=GOOD)
     assert done.json() == {"accepted": 1}
-    assert _logged(house.log) == [(["mended"], "0-17-0")]
+    assert _logged(house.log) == [(["mended"], {CLAIM: "letter/0-17-0"})]
     assert client.get("/api/dead-letters").json()["count"] == 0
+
+
+def test_what_a_store_refused_is_replayed_to_that_store_alone(house: House, client: Client) -> None:
+    """The log record names the store, so that those that have the event do not get it twice."""
+    _letters(house, GOOD, source="elasticsearch: logs-2025.03.28")
+    [letter] = client.get("/api/dead-letters").json()["dead_letters"]
+    assert letter["id"] == "0-17-0-elasticsearch"
+    assert client.request("POST", f"/api/dead-letters/{letter['id']}/replay").json() == {"accepted": 1}
+    assert _logged(house.log) == [(["mended"], {CLAIM: "letter/0-17-0-elasticsearch", ONLY_STORE: "elasticsearch"})]
+    assert client.get(f"/api/dead-letters/{letter['id']}").status_code == 404
 
 
 def test_a_mended_text_has_the_bound_of_a_body(house: House) -> None:

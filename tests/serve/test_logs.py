@@ -1,13 +1,10 @@
 from __future__ import annotations
 
-from typing import Any
-
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from tailrace.errors import BadInput
-from tailrace.serve.cache import AnswerCache, key_of
 from tailrace.serve.cursors import decode_cursor, encode_cursor
 from tailrace.store.port import Cursor
 from tests.serve.conftest import Client, House, many, stored
@@ -60,25 +57,6 @@ def test_a_level_that_is_none(client: Client) -> None:
     answer = client.get("/logs?level=loud")
     assert answer.status_code == 400
     assert "FATAL" in answer.json()["detail"]
-
-
-def test_the_cache_keeps_to_its_bytes() -> None:
-    """The least recently used answers go first; one larger than the cache is not kept."""
-    cache = AnswerCache(keep_s=10, bytes_max=4 * 1000, clock=lambda: 0)
-    for key in "abc":
-        cache.put(key, b"x" * 1000)
-    assert cache.get("a") is not None
-    cache.put("d", b"x" * 1000)
-    assert [key for key in "abcd" if cache.get(key)] == ["a", "c", "d"]
-    cache.put("e", b"x" * 4000)
-    assert cache.get("e") is None
-    assert cache.get("a") is not None
-
-
-@given(st.dictionaries(st.text(), st.text() | st.integers(-(2**53), 2**53)))
-def test_a_key_does_not_depend_on_the_order_of_parameters(parameters: dict[str, Any]) -> None:
-    """Parameters in any order have the same key."""
-    assert key_of(parameters) == key_of(dict(reversed(parameters.items())))
 
 
 _CURSORS = st.builds(

@@ -6,11 +6,9 @@ import threading
 from itertools import pairwise
 
 import pyarrow as pa
-import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from tailrace.errors import SlowDown
 from tailrace.model.batch import batch_of_rows, with_identity
 from tailrace.store.hot_memory import HotMemory
 from tailrace.store.port import Selection, Snapshot
@@ -36,9 +34,9 @@ def test_a_record_that_was_seen_is_left_out() -> None:
 
 
 def test_one_batch_may_hold_several_records() -> None:
-    """Those that were seen are taken out of it."""
+    """Those that were seen are taken out of it: the offsets of a partition rise."""
     hot = HotMemory(1 << 20)
-    hot.put([numbered(1, rows=2)])
+    hot.put([numbered(0), numbered(1, rows=2)])
     hot.put([pa.concat_batches([numbered(0), numbered(1, rows=2), numbered(2)])])
     assert held(hot) == ["0-0", "1-0", "1-1", "2-0"]
 
@@ -54,28 +52,24 @@ def test_settled_records_are_let_go() -> None:
     assert held(hot) == ["3-0", "3-1"]
 
 
-def test_too_many_unsettled_events_are_refused() -> None:
-    """The worker is told to flush first, and what it is refused is not shown in part."""
+def test_past_its_bound_the_oldest_are_let_go_and_counted() -> None:
+    """Nothing waits: they are seen again when a store has them."""
     one = numbered(0, rows=9_000)
     hot = HotMemory(one.nbytes * 2)
     hot.put([one, numbered(1, rows=9_000)])
-    with pytest.raises(SlowDown, match=r"hot\.bytes_max"):
-        hot.put([numbered(2, rows=1), numbered(3, rows=9_000)])
-    assert len(held(hot)) == 18_000
-    hot.settle({0: 2})
-    hot.put([numbered(2, rows=1), numbered(3, rows=9_000)])
-    assert {"2-0", "3-0"} < set(held(hot))
+    assert (len(held(hot)), hot.let_go) == (18_000, 0)
+    hot.put([numbered(2, rows=9_000)])
+    assert {message.split("-")[0] for message in held(hot)} == {"1", "2"}
+    assert hot.let_go == 9_000
+    assert hot.bytes <= one.nbytes * 2
 
 
-def test_a_put_beyond_the_bound_is_taken_when_all_is_settled() -> None:
-    """Otherwise it could never be."""
+def test_the_newest_batch_stays_however_large() -> None:
+    """Otherwise it would never be seen here."""
     hot = HotMemory(1000)
     hot.put([numbered(0, rows=500)])
-    with pytest.raises(SlowDown):
-        hot.put([numbered(1, rows=500)])
-    hot.settle({0: 1})
     hot.put([numbered(1, rows=500)])
-    assert len(held(hot)) == 500
+    assert {message.split("-")[0] for message in held(hot)} == {"1"}
 
 
 def test_what_the_stores_have_is_not_taken_in_again() -> None:

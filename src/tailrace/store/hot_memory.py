@@ -1,4 +1,4 @@
-"""The hot store in memory: the events that the stores lack, bounded, with live feeds.
+"""The hot store in memory: the newest of the events that the stores lack, with live feeds.
 
 Small batches are joined as they age, each time into one at least twice as long, so that a row is copied a few times
 at most and a query meets few batches, even when every record of the log held a single event.
@@ -16,7 +16,6 @@ import numpy as np
 import pyarrow as pa
 
 from tailrace.config import QuerySettings
-from tailrace.errors import SlowDown
 from tailrace.model.batch import STORED_SCHEMA
 from tailrace.model.clock import Clock, system_clock_us
 from tailrace.store import duck
@@ -52,33 +51,33 @@ class _Chunk:
 class HotMemory:
     """Implements `port.Hot`; shared between threads.
 
-    `bytes_max` counts Arrow data. A put that is larger by itself is taken while nothing is unsettled, since no
-    flush could make room for it.
+    `bytes_max` counts Arrow data; past it the oldest chunks go, and are seen again when a store has them. `let_go`
+    counts their events. The newest chunk stays, however large.
     """
 
     def __init__(self, bytes_max: int, *, engine: Duck | None = None, clock: Clock = system_clock_us) -> None:
+        self.let_go = 0
         self._bytes_max = bytes_max
         self._engine = engine or Duck(QuerySettings())
         self._clock = clock
         self._lock = threading.Lock()
         self._chunks: list[_Chunk] = []
         self._loose: list[_Chunk] = []
-        self._seen: dict[int, set[int]] = {}
         self._reached: dict[int, int] = {}
         self._settled: dict[int, int] = {}
         self._feeds: list[_Feed] = []
 
     def put(self, batches: Sequence[pa.RecordBatch]) -> None:
         with self._lock:
-            records: set[tuple[int, int]] = set()
-            chunks = [chunk for batch in batches if (chunk := self._unseen(batch, records)) is not None]
+            chunks = []
+            for batch in batches:
+                chunk = self._unseen(batch)
+                if chunk is not None:
+                    chunks.append(chunk)
+                    self._keep(chunk)
             if not chunks:
                 return
-            self._check_room(sum(chunk.bytes for chunk in chunks))
-            for partition, offset in records:
-                self._seen.setdefault(partition, set()).add(offset)
-            for chunk in chunks:
-                self._keep(chunk)
+            self._make_room()
             feeds = list(self._feeds)
         for feed in feeds:
             feed.offer(chunks)
@@ -89,8 +88,6 @@ class HotMemory:
                 if offset > self._settled.get(partition, 0):
                     self._settled[partition] = offset
                     self._reached[partition] = max(offset, self._reached.get(partition, 0))
-                    seen = self._seen.get(partition, set())
-                    self._seen[partition] = {kept for kept in seen if kept >= offset}
             # The store answers for them from now on; views that were taken before keep theirs.
             self._chunks = _unsettled(self._chunks, self._settled)
             self._loose = _unsettled(self._loose, self._settled)
@@ -129,38 +126,30 @@ class HotMemory:
     def _held_bytes(self) -> int:
         return sum(chunk.bytes for chunk in self._chunks) + sum(chunk.bytes for chunk in self._loose)
 
-    def _unseen(self, batch: pa.RecordBatch, now: set[tuple[int, int]]) -> _Chunk | None:
-        """The rows of the records that were neither put nor settled before, nor are in `now`, which they join."""
+    def _unseen(self, batch: pa.RecordBatch) -> _Chunk | None:
+        """The rows that were neither put nor settled before: offsets of a partition come in rising order."""
         if batch.num_rows == 0:
             return None
         partitions, offsets = (batch[name].to_numpy() for name in ("log_partition", "log_offset"))
-        changes = (partitions[1:] != partitions[:-1]) | (offsets[1:] != offsets[:-1])
-        starts = np.concatenate(([0], np.flatnonzero(changes) + 1))
-        records = list(zip(partitions[starts].tolist(), offsets[starts].tolist(), strict=True))
-        fresh = [record not in now and not self._is_seen(*record) for record in records]
-        if not any(fresh):
+        fresh = np.ones(batch.num_rows, np.bool_)
+        found = np.unique(partitions).tolist()
+        for partition in found:
+            fresh &= (partitions != partition) | (offsets >= self._reached.get(partition, 0))
+        if not fresh.all():
+            batch, partitions, offsets = batch.filter(pa.array(fresh)), partitions[fresh], offsets[fresh]
+        if batch.num_rows == 0:
             return None
-        if not all(fresh):
-            batch = batch.filter(pa.array(np.repeat(fresh, np.diff(starts, append=batch.num_rows))))
-        first: dict[int, int] = {}
-        through: dict[int, int] = {}
-        for (partition, offset), is_fresh in zip(records, fresh, strict=True):
-            if is_fresh:
-                now.add((partition, offset))
-                first[partition] = min(offset, first.get(partition, offset))
-                through[partition] = max(offset + 1, through.get(partition, 0))
+        spans = {partition: of_it for partition in found if len(of_it := offsets[partitions == partition])}
+        first = {partition: int(of_it.min()) for partition, of_it in spans.items()}
+        through = {partition: int(of_it.max()) + 1 for partition, of_it in spans.items()}
         return _Chunk(batch, batch.nbytes, first, through)
 
-    def _is_seen(self, partition: int, offset: int) -> bool:
-        return offset < self._settled.get(partition, 0) or offset in self._seen.get(partition, ())
-
-    def _check_room(self, wanted_bytes: int) -> None:
-        held_bytes = self._held_bytes()
-        if held_bytes and held_bytes + wanted_bytes > self._bytes_max:
-            raise SlowDown(
-                f"the hot store holds {held_bytes:,} bytes of events that the stores lack; with {wanted_bytes:,} "
-                f"more they would pass hot.bytes_max = {self._bytes_max:,}; the stores must be flushed first"
-            )
+    def _make_room(self) -> None:
+        excess_bytes = self._held_bytes() - self._bytes_max
+        while excess_bytes > 0 and len(self._chunks) + len(self._loose) > 1:
+            oldest = (self._chunks or self._loose).pop(0)
+            excess_bytes -= oldest.bytes
+            self.let_go += oldest.rows.num_rows
 
     def _keep(self, chunk: _Chunk) -> None:
         for partition, through in chunk.through.items():

@@ -34,8 +34,10 @@ class Store(Protocol):
         """Keep the events; **durable on return**, together with the progress `through`.
 
         `through` gives the next offset of each partition after these batches (records without events count).
-        Idempotent: events of offsets below `reached()` are left out, so a replay changes nothing. Either all of
-        it happened or, after any crash, none. Raises `RetryLater` while the place is away or full.
+        The batches hold every event from `reached()` to `through`, or start below it. Idempotent: events of
+        offsets below `reached()` are left out, so a replay changes nothing, nor does a second writer that still
+        believes a partition is its own. Raises `RetryLater` while the place is away, full, or being written to by
+        somebody else at that moment; the same call later completes what was done in part.
         """
         ...
 
@@ -134,7 +136,10 @@ class Subscription(Protocol):
 
 
 class HotSnapshot(Snapshot, Protocol):
-    def above(self, reached: Mapping[int, int]) -> Snapshot:
+    table: pa.Table
+    """Every row of STORED_SCHEMA, in no order."""
+
+    def above(self, reached: Mapping[int, int]) -> HotSnapshot:
         """The part of this view at or above these offsets: what a store that has `reached` them lacks.
 
         Take the hot snapshot **before** the store's: an event that moves from hot to the store in between is then
@@ -143,14 +148,37 @@ class HotSnapshot(Snapshot, Protocol):
         ...
 
 
-class Hot(Protocol):
+class DeadLetterBox(Protocol):
+    """Keeps what could not be decoded or stored."""
+
+    def add(self, letters: pa.RecordBatch, identities: Sequence[tuple[int, int, int]]) -> None:
+        """Keep the letters (DEAD_LETTER_SCHEMA), one for each identity `(partition, offset, row)`.
+
+        Durable on return; a letter of an identity that is kept already changes nothing. Raises `RetryLater`.
+        """
+        ...
+
+
+class Claims(Protocol):
+    """Who was first: so that what is in the log twice is in the stores once."""
+
+    def claim(self, claims: Sequence[tuple[str, int, int]]) -> list[bool]:
+        """For each `(key, partition, offset)`: whether that log record is the one that has the key.
+
+        The first record that claims a key has it, for all who ask, until the claim is older than the settings'
+        window; asking again gives the same answer. Durable on return. Raises `RetryLater`.
+        """
+        ...
+
+
+class HotWriter(Protocol):
     """The newest events, visible the moment the worker has read them; bounded."""
 
     def put(self, batches: Sequence[pa.RecordBatch]) -> None:
         """Show these events to queries and to the live tail. Idempotent by identity.
 
-        Raises `SlowDown` when the events that are not settled yet would pass the bound: the worker must flush
-        the stores first.
+        Never waits for room: past its bound the oldest events are let go, and seen again once a store has them. A
+        place that is away is no error either, for the same reason.
         """
         ...
 
@@ -158,8 +186,22 @@ class Hot(Protocol):
         """Events of offsets below these are in the store now, so they may be let go when room is needed."""
         ...
 
-    def snapshot(self) -> AbstractContextManager[HotSnapshot]: ...
+    def close(self) -> None: ...
 
-    def subscribe(self) -> Subscription: ...
+
+class HotReader(Protocol):
+    """The newest events as queries and live tails see them, in whatever process those are."""
+
+    def snapshot(self) -> AbstractContextManager[HotSnapshot]:
+        """What has arrived here. Raises `RetryLater` where nothing can be said."""
+        ...
+
+    def subscribe(self) -> Subscription:
+        """Events that arrive from now on, and none from before."""
+        ...
 
     def close(self) -> None: ...
+
+
+class Hot(HotWriter, HotReader, Protocol):
+    """Both in one process."""

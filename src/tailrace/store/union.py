@@ -22,7 +22,7 @@ from tailrace.store.port import (
     Bucket,
     Cursor,
     FieldFigure,
-    Hot,
+    HotReader,
     HotSnapshot,
     Order,
     Searchable,
@@ -41,7 +41,7 @@ _log = logging.getLogger(__name__)
 class Union:
     """Implements `store.port.Searchable`. While the hot store is away, answers come from the store alone."""
 
-    def __init__(self, hot: Hot, store: Searchable) -> None:
+    def __init__(self, hot: HotReader, store: Searchable) -> None:
         self._hot = hot
         self._store = store
 
