@@ -19,9 +19,12 @@ from tailrace.model.batch import STORED_SCHEMA
 from tailrace.query.tree import All, And, Exists, Node, Not, Or, Phrase
 from tailrace.store.duck import cursor_of
 from tailrace.store.hot_memory import HotMemory
+from tailrace.store.lake.check import info
 from tailrace.store.lake.compaction import compact
 from tailrace.store.port import Cursor, Order, Selection, Snapshot
-from tests.store.lake_rig import NOON_US, SECOND_US, event, open_lake, stored
+from tests.store.elasticsearch.search_rig import SERVERS, filled, url_on
+from tests.store.lake_places import far_param, new_lake
+from tests.store.lake_rig import NOON_US, SECOND_US, FakeClock, event, open_lake, stored
 
 MINUTE_US = 60 * SECOND_US
 Row = dict[str, Any]
@@ -76,7 +79,17 @@ ROWS: list[Row] = sorted(
 )
 
 
-@pytest.fixture(params=["hot", "lake", "compacted lake", "one big file"], scope="module")
+@pytest.fixture(
+    params=[
+        "hot",
+        "lake",
+        "compacted lake",
+        "one big file",
+        *(far_param(f"lake on {kind}") for kind in ("s3", "hdfs")),
+        *SERVERS,
+    ],
+    scope="module",
+)
 def snapshot(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Snapshot]:
     with ExitStack() as stack:
         if request.param == "hot":
@@ -84,13 +97,23 @@ def snapshot(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFa
             hot.put(BATCHES)
             yield stack.enter_context(hot.snapshot())
             return
-        lake = stack.enter_context(open_lake(tmp_path_factory.mktemp("lake") / "lake"))
+        if request.param in ("elasticsearch", "opensearch"):
+            search = stack.enter_context(filled(url_on(request), FakeClock(), [(BATCHES, THROUGH)]))
+            yield stack.enter_context(search.snapshot())
+            return
+        folder = tmp_path_factory.mktemp("lake")
+        where = new_lake(request.param.rpartition(" ")[2] if " on " in request.param else "local", request, folder)
+        lake = stack.enter_context(open_lake(where.open()))
         step = len(BATCHES) if request.param == "one big file" else 5
         for start in range(0, len(BATCHES), step):
             written = RECORDS[start : start + step]
             lake.write(BATCHES[start : start + step], {partition: offset + 1 for partition, offset, _ in written})
         if request.param == "compacted lake":
             assert compact(lake, LakeSettings(), everything=True).files_before > 0
+        if " on " in request.param:
+            # As another machine sees it, with a cache that has just room for what a stream may need at once.
+            elsewhere = where.elsewhere(folder / "elsewhere", cache_bytes_max=info(lake).data_bytes)
+            lake = stack.enter_context(open_lake(elsewhere.open()))
         yield stack.enter_context(lake.snapshot())
 
 

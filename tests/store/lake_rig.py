@@ -1,4 +1,4 @@
-"""What the tests of the lake share: a lake on a temporary folder, and events that are easy to tell apart."""
+"""What the tests of the lake share: a lake somewhere, and events that are easy to tell apart."""
 
 from __future__ import annotations
 
@@ -15,6 +15,8 @@ from tailrace.model.clock import Clock
 from tailrace.ops.metrics import Metrics
 from tailrace.store.duck import Duck
 from tailrace.store.lake.lake import Lake
+from tailrace.store.lake.place import Place, open_place
+from tailrace.store.lake.place_local import LocalPlace
 from tailrace.store.port import Selection
 
 SECOND_US = 1_000_000
@@ -35,14 +37,23 @@ class FakeClock:
 
 
 @contextlib.contextmanager
-def open_lake(path: Path, clock: Clock | None = None) -> Iterator[Lake]:
-    engine = Duck(QuerySettings(), temp_directory=path.parent / "temporary")
-    lake = Lake(path, engine=engine, clock=clock or FakeClock(), metrics=Metrics())
+def open_lake(place: Path | Place, clock: Clock | None = None) -> Iterator[Lake]:
+    """What is sorted on disk is kept beside a lake in a folder; a lake elsewhere has nothing to sort."""
+    beside = place.parent / "temporary" if isinstance(place, Path) else None
+    engine = Duck(QuerySettings(), temp_directory=beside)
+    opened = open_place(place) if isinstance(place, Path) else place
+    lake = Lake(opened, engine=engine, clock=clock or FakeClock(), metrics=Metrics())
     try:
         yield lake
     finally:
         lake.close()
         engine.close()
+
+
+def folder(lake: Lake) -> Path:
+    """Of a lake on local disk."""
+    assert isinstance(lake.place, LocalPlace)
+    return lake.place.folder
 
 
 def event(message: str, *, at_us: int = NOON_US, **fields: Any) -> dict[str, Any]:

@@ -13,11 +13,12 @@ import pytest
 from tailrace.errors import QueryError
 from tailrace.query.tree import Phrase, Regex
 from tailrace.store.lake.check import check
-from tailrace.store.lake.files import ROW_GROUP_ROWS, index_path
+from tailrace.store.lake.files import ROW_GROUP_ROWS
 from tailrace.store.lake.lake import Lake
+from tailrace.store.lake.place_port import index_path
 from tailrace.store.lake.vacuum import mend_indexes
 from tailrace.store.port import Selection
-from tests.store.lake_rig import NOON_US, fill, messages, numbered, open_lake
+from tests.store.lake_rig import NOON_US, fill, folder, messages, numbered, open_lake
 
 Harm = Callable[[Path], None]
 
@@ -25,7 +26,7 @@ Harm = Callable[[Path], None]
 def file_of(lake: Lake, place: int) -> Path:
     """In the order of their events."""
     files = sorted(lake.table.state().files.values(), key=lambda file: file.first_us)
-    return lake.path / files[place].path
+    return folder(lake) / files[place].path
 
 
 def damaged_files(lake: Lake) -> float | None:
@@ -100,7 +101,7 @@ def test_without_its_index_a_file_is_read_whole(tmp_path: Path, harm: Harm) -> N
     """The answers stay the same, and maintenance makes the index anew."""
     with open_lake(tmp_path / "lake") as lake:
         fill(lake, range(2), service="pay")
-        harm(index_path(lake.path, file_of(lake, 0).name))
+        harm(folder(lake) / index_path(file_of(lake, 0).name))
         with lake.snapshot() as snapshot:
             assert snapshot.count(Selection(Phrase(None, "0"))) == 2
             assert snapshot.count(Selection(Phrase("service", "pay"))) == 2

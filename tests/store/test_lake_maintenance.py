@@ -16,20 +16,32 @@ from tailrace.errors import RetryLater
 from tailrace.query.tree import Phrase
 from tailrace.store.lake.check import check, info
 from tailrace.store.lake.compaction import Compaction, compact, plan
-from tailrace.store.lake.files import DAY_US, DataFile, index_path
+from tailrace.store.lake.files import DAY_US, DataFile
 from tailrace.store.lake.lake import Lake
 from tailrace.store.lake.maintenance import Maintenance
+from tailrace.store.lake.place_port import index_path
 from tailrace.store.lake.retention import retain
 from tailrace.store.lake.vacuum import vacuum
 from tailrace.store.port import Selection
-from tests.store.lake_rig import NOON_US, SECOND_US, FakeClock, event, fill, messages, numbered, open_lake, stored
+from tests.store.lake_rig import (
+    NOON_US,
+    SECOND_US,
+    FakeClock,
+    event,
+    fill,
+    folder,
+    messages,
+    numbered,
+    open_lake,
+    stored,
+)
 
 HOUR_S = 3600
 TODAY = "2025-03-15"
 
 
 def on_disk(lake: Lake) -> set[str]:
-    return {str(path.relative_to(lake.path)) for path in lake.path.glob("date=*/*")}
+    return {str(path.relative_to(folder(lake))) for path in folder(lake).glob("date=*/*")}
 
 
 def files(lake: Lake) -> list[DataFile]:
@@ -68,7 +80,7 @@ def test_compaction_is_not_new_data_to_those_who_follow_the_table(tmp_path: Path
     with open_lake(tmp_path / "lake") as lake:
         fill(lake, range(2))
         compact(lake, LakeSettings(), everything=True)
-        (newest,) = lake.path.glob(f"_delta_log/{lake.table.state().version:020d}.json")
+        (newest,) = folder(lake).glob(f"_delta_log/{lake.table.state().version:020d}.json")
         actions = [line for line in newest.read_text().splitlines() if '"add"' in line or '"remove"' in line]
         assert len(actions) == 3
         assert all('"dataChange":false' in action for action in actions)
@@ -124,7 +136,7 @@ def test_a_damaged_file_does_not_hold_up_the_others(tmp_path: Path) -> None:
     with open_lake(tmp_path / "lake") as lake:
         fill(lake, range(4))
         victim = files(lake)[0]
-        (lake.path / victim.path).write_bytes(b"not Parquet")
+        (folder(lake) / victim.path).write_bytes(b"not Parquet")
         compact(lake, LakeSettings(), everything=True)
         compact(lake, LakeSettings(), everything=True)
         assert len(files(lake)) == 2
@@ -219,14 +231,14 @@ def test_vacuum_waits_for_its_time_and_for_queries(tmp_path: Path) -> None:
         fill(lake, range(3))
         replaced = on_disk(lake)
         for path in replaced:
-            age(lake.path / path, clock, 10 * HOUR_S)
+            age(folder(lake) / path, clock, 10 * HOUR_S)
         with lake.snapshot() as running:
             compact(lake, LakeSettings(), everything=True)
             for path in replaced:
-                changed_s = (lake.path / path).stat().st_mtime
+                changed_s = (folder(lake) / path).stat().st_mtime
                 assert changed_s > NOON_US / 1_000_000, "the time counts from the replacement"
-                age(lake.path / path, clock, HOUR_S - 1)
-                age(index_path(lake.path, Path(path).name), clock, HOUR_S - 1)
+                age(folder(lake) / path, clock, HOUR_S - 1)
+                age(folder(lake) / index_path(Path(path).name), clock, HOUR_S - 1)
             clock.now_us += 2 * SECOND_US
             assert vacuum(lake, after_s=HOUR_S).files == 0
             assert running.count(Selection(Phrase("message", "0"))) == 3
@@ -243,10 +255,10 @@ def test_vacuum_takes_what_crashes_left(tmp_path: Path) -> None:
     with open_lake(tmp_path / "lake", clock) as lake:
         fill(lake, range(1))
         kept = on_disk(lake)
-        day = lake.path / f"date={TODAY}"
+        day = folder(lake) / f"date={TODAY}"
         orphan = day / f"part-{'0' * 32}.parquet"
         foreign = day / "part-00000-somebody.snappy.parquet"
-        index = index_path(lake.path, orphan.name)
+        index = folder(lake) / index_path(orphan.name)
         for path in (orphan, foreign, index, index.with_suffix(".draft")):
             path.write_bytes(b"torn")
             age(path, clock, HOUR_S + 1)
@@ -264,7 +276,7 @@ def test_a_checkpoint_keeps_files_and_progress_and_shortens_the_log(tmp_path: Pa
         fill(lake, range(5))
         compact(lake, LakeSettings(), everything=True)
         lake.write([numbered(5)], {0: 6, 2: 8})
-        for path in (lake.path / "_delta_log").glob("*.json"):
+        for path in (folder(lake) / "_delta_log").glob("*.json"):
             os.utime(path, (1_000_000_000, 1_000_000_000))
         lake.table.checkpoint()
         assert info(lake).commits_in_log <= 1
@@ -296,8 +308,8 @@ def test_maintenance_goes_on_after_a_failure(tmp_path: Path, caplog: pytest.LogC
     with open_lake(tmp_path / "lake", clock) as lake:
         fill(lake, range(8))
         clock.now_us += 2 * HOUR_S * SECOND_US
-        index_folder = lake.path / "_index"
-        index_folder.rename(lake.path / "aside")
+        index_folder = folder(lake) / "_index"
+        index_folder.rename(folder(lake) / "aside")
         index_folder.write_text("a file where the folder should be")
         Maintenance(lake, settings=settings, clock=clock).run_once()
         assert "compaction of the lake" in caplog.text
@@ -377,8 +389,8 @@ def test_a_full_disk_puts_compaction_off(tmp_path: Path) -> None:
     with open_lake(tmp_path / "lake") as lake:
         fill(lake, range(3))
         before = on_disk(lake)
-        index_folder = lake.path / "_index"
-        index_folder.rename(lake.path / "aside")
+        index_folder = folder(lake) / "_index"
+        index_folder.rename(folder(lake) / "aside")
         index_folder.write_text("a file where the folder should be")
         with pytest.raises(RetryLater):
             compact(lake, LakeSettings(), everything=True)

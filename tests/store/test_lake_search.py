@@ -25,7 +25,7 @@ from tailrace.store.lake.lake import Lake
 from tailrace.store.lake.parts import Footer, Part
 from tailrace.store.lake.scan import windows
 from tailrace.store.port import Order, Selection, Snapshot
-from tests.store.lake_rig import NOON_US, SECOND_US, event, open_lake
+from tests.store.lake_rig import NOON_US, SECOND_US, event, folder, open_lake
 
 GROUPS = 3
 MINUTE_US = 60 * SECOND_US
@@ -155,7 +155,7 @@ def garble_groups(lake: Lake, spare: set[tuple[int, int]]) -> None:
     """Make every row group unreadable but those named by file and number."""
     files = sorted(lake.table.state().files.values(), key=lambda file: file.first_us)
     for place, file in enumerate(files):
-        path = lake.path / file.path
+        path = folder(lake) / file.path
         metadata = pq.read_metadata(path)
         content = bytearray(path.read_bytes())
         for group in range(metadata.num_row_groups):

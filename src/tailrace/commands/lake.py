@@ -11,7 +11,7 @@ from tailrace.config_load import LoadedSettings
 from tailrace.model.clock import system_clock_us
 from tailrace.store.lake import check as lake_check
 from tailrace.store.lake import compaction, retention, vacuum
-from tailrace.wiring import open_lake
+from tailrace.wiring.stores import open_lake
 
 
 @click.group()
@@ -30,7 +30,7 @@ def info(loaded: LoadedSettings) -> None:
         found = lake_check.info(opened)
     per_event = (found.data_bytes + found.index_bytes) / found.rows if found.rows else 0
     for name, value in (
-        ("path", found.path),
+        ("place", found.path),
         ("events", f"{found.rows:,}"),
         ("files", f"{found.files:,}"),
         ("data", f"{found.data_bytes:,} bytes"),
@@ -89,7 +89,7 @@ def retain(loaded: LoadedSettings) -> None:
         f"{done.events_deleted:,} events deleted: {done.files_deleted:,} files whole, "
         f"{done.files_rewritten:,} written anew without them"
     )
-    click.echo(f"{vacuumed.files:,} unneeded files with {vacuumed.bytes:,} bytes removed from disk")
+    click.echo(f"{vacuumed.files:,} unneeded files with {vacuumed.bytes:,} bytes removed")
 
 
 def _time(time_us: int | None) -> str:

@@ -107,7 +107,8 @@ def copied_rows(lake: Lake, files: Iterable[DataFile]) -> Iterator[pa.RecordBatc
     """The rows of the files, one after the other, a row group at a time. Raises `Unreadable`."""
     for file in files:
         try:
-            yield from read_groups(lake.path / file.path)
+            with lake.place.held({file.path: file.size_bytes}):
+                yield from read_groups(lake.place.local(file.path))
         except (OSError, pa.ArrowException) as error:
             raise Unreadable(file, error) from error
 
@@ -115,7 +116,7 @@ def copied_rows(lake: Lake, files: Iterable[DataFile]) -> Iterator[pa.RecordBatc
 def _join(lake: Lake, old: Sequence[DataFile]) -> Compaction:
     state = lake.table.state()
     try:
-        new = write_file(lake.path, old[0].date, copied_rows(lake, old))
+        new = write_file(lake.place, old[0].date, copied_rows(lake, old))
     except Unreadable as error:
         lake.parts.examine(error.file)
         return Compaction()

@@ -47,6 +47,7 @@ def take_counts(parts: Parts, files: Sequence[DataFile], selection: Selection) -
     last_us = None if end_us is None else end_us // MINUTE_US * MINUTE_US
     if first_us is not None and last_us is not None and first_us >= last_us:
         return COUNTS_SCHEMA.empty_table(), [Scan(files, selection)]
+    parts.gather_counts(files)
     tables: list[pa.Table] = []
     counted: list[DataFile] = []
     uncounted: list[DataFile] = []

@@ -8,9 +8,7 @@ A file is named by nobody before the commit that adds it to the table, so a torn
 
 from __future__ import annotations
 
-import contextlib
 import datetime
-import os
 import uuid
 from collections.abc import Iterable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
@@ -23,13 +21,11 @@ import pyarrow.parquet as pq
 
 from tailrace.errors import RetryLater
 from tailrace.model.batch import STORED_SCHEMA, join_batches
+from tailrace.store.lake.place_port import Place
 from tailrace.store.token_index.index import build_index
 
 ROW_GROUP_ROWS = 32_768
 """Rows that a query reads together. Smaller groups cost size, larger ones make a rare word slower to fetch."""
-
-INDEX_FOLDER = "_index"
-"""The underscore keeps Delta readers and their cleaners away."""
 
 DAY_US = 86_400_000_000
 
@@ -67,11 +63,6 @@ class DataFile:
         return self.path.rsplit("/", 1)[-1]
 
 
-def index_path(lake: Path, name: str) -> Path:
-    """Where the token index of the data file of this name is."""
-    return lake / INDEX_FOLDER / f"{name}.idx"
-
-
 def date_of_day(day: int) -> str:
     """The date, as ISO 8601 writes it, of a day counted from 1970."""
     return (datetime.date(1970, 1, 1) + datetime.timedelta(days=day)).isoformat()
@@ -95,53 +86,35 @@ def row_groups(batches: Iterable[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
         yield pa.concat_batches(waiting)
 
 
-def write_file(lake: Path, date: str, batches: Iterable[pa.RecordBatch]) -> DataFile:
-    """Write one data file and its index; both are fsynced, and so are their names, on return.
+def write_file(place: Place, date: str, batches: Iterable[pa.RecordBatch]) -> DataFile:
+    """Write one data file and its index; both, and their names, are durable on return.
 
-    Raises `RetryLater` when the disk refuses; nothing is left behind then.
+    Raises `RetryLater` when the place refuses; nothing is left behind then.
     """
-    name = f"part-{uuid.uuid4().hex}.parquet"
-    path = lake / f"date={date}" / name
+    path = f"date={date}/part-{uuid.uuid4().hex}.parquet"
     try:
-        path.parent.mkdir(exist_ok=True)
+        draft = place.draft(path)
         extent = _Extent()
-        with _writer(path) as writer:
+        with _writer(draft) as writer:
             index = build_index(_written(row_groups(batches), writer, extent))
-        sync(path)
-        write_index(lake, name, index)
-        sync(path.parent)
-        sync(lake)
+        size_bytes = draft.stat().st_size
+        place.publish(path, index)
     except OSError as error:
-        remove_file(lake, f"date={date}/{name}")
-        raise RetryLater(f"{path}: cannot be written: {error}") from error
+        place.discard(path)
+        raise RetryLater(f"{place.name}/{path}: cannot be written: {error}") from error
     except BaseException:
-        remove_file(lake, f"date={date}/{name}")
+        place.discard(path)
         raise
     return DataFile(
-        path=f"date={date}/{name}",
+        path=path,
         date=date,
-        size_bytes=path.stat().st_size,
+        size_bytes=size_bytes,
         rows=extent.rows,
         first_us=extent.first["timestamp"],
         last_us=extent.last["timestamp"],
         first_observed_us=extent.first["observed_timestamp"],
         last_observed_us=extent.last["observed_timestamp"],
     )
-
-
-def write_index(lake: Path, name: str, index: bytes) -> None:
-    """Durable on return; a reader sees the whole index or none. Raises `OSError`."""
-    path = index_path(lake, name)
-    path.parent.mkdir(exist_ok=True)
-    draft = path.with_suffix(".draft")
-    try:
-        draft.write_bytes(index)
-        sync(draft)
-        draft.rename(path)
-        sync(path.parent)
-    except BaseException:
-        draft.unlink(missing_ok=True)
-        raise
 
 
 def read_groups(path: Path) -> Iterator[pa.RecordBatch]:
@@ -155,22 +128,6 @@ def read_group(file: pq.ParquetFile, group: int) -> pa.RecordBatch:
     """One row group as STORED_SCHEMA; what else is in the file is left. Raises as `read_groups`."""
     table = file.read_row_group(group, columns=STORED_SCHEMA.names, use_threads=False)
     return join_batches(table.select(STORED_SCHEMA.names).cast(STORED_SCHEMA).to_batches(), STORED_SCHEMA)
-
-
-def remove_file(lake: Path, path: str) -> None:
-    """Delete a data file and its index as far as that can be done; the cleaner takes what is left."""
-    for leftover in (lake / path, index_path(lake, path.rsplit("/", 1)[-1])):
-        with contextlib.suppress(OSError):
-            leftover.unlink()
-
-
-def sync(path: Path) -> None:
-    """fsync a file, or a folder: the names in it."""
-    descriptor = os.open(path, os.O_RDONLY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)
 
 
 def _writer(path: Path) -> pq.ParquetWriter:

@@ -1,4 +1,4 @@
-"""The lake: a Delta Lake table on local disk, written by us and read by DuckDB.
+"""The lake: a Delta Lake table on local disk or on an object store, written by us and read by DuckDB.
 
     <lake>/_delta_log/            the table: which files it is made of, and how far the log has come
     <lake>/date=YYYY-MM-DD/       data files by the UTC day on which their events arrived
@@ -13,7 +13,6 @@ from __future__ import annotations
 import contextlib
 import threading
 from collections.abc import Iterator, Mapping, Sequence
-from pathlib import Path
 
 import numpy as np
 import pyarrow as pa
@@ -22,8 +21,9 @@ from tailrace.errors import RetryLater
 from tailrace.model.clock import Clock
 from tailrace.ops.metrics import Metrics
 from tailrace.store.duck import Duck
-from tailrace.store.lake.files import DataFile, date_of_day, remove_file, split_by_day, write_file
+from tailrace.store.lake.files import DataFile, date_of_day, split_by_day, write_file
 from tailrace.store.lake.parts import Parts
+from tailrace.store.lake.place_port import NotCommitted, Place
 from tailrace.store.lake.snapshot import LakeSnapshot
 from tailrace.store.lake.table import LakeTable, TableState
 
@@ -31,38 +31,37 @@ from tailrace.store.lake.table import LakeTable, TableState
 class Lake:
     """Implements `port.Store` and `port.Searchable`. Written by one thread, read by any number.
 
-    Raises `Stop` when the folder holds something else. `engine` answers the queries; it stays the caller's.
+    `engine` answers the queries; it stays the caller's. Raises `Stop` when the place holds something else, or refuses
+    for good; `RetryLater` while it is away. `close` closes the place too.
     """
 
     name = "lake"
 
-    def __init__(self, path: Path, *, engine: Duck, clock: Clock, metrics: Metrics) -> None:
-        self.path = path.absolute()
+    def __init__(self, place: Place, *, engine: Duck, clock: Clock, metrics: Metrics) -> None:
+        self.place = place
         self.engine = engine
         self.metrics = metrics
         self.clock = clock
-        self.table = LakeTable(self.path, clock=clock)
-        self.parts = Parts(self.path, is_current=lambda file: file in self.table.state().files, metrics=metrics)
+        self.table = LakeTable(place, clock=clock)
+        self.parts = Parts(place, is_current=lambda file: file in self.table.state().files, metrics=metrics)
         self._lock = threading.Lock()
         self._held: dict[int, TableState] = {}
         self._show_size()
 
     def reached(self) -> Mapping[int, int]:
-        return self.table.state().reached
+        return self.table.state(at_once=True).reached
 
     def write(self, batches: Sequence[pa.RecordBatch], through: Mapping[int, int]) -> None:
-        state = self.table.state()
+        state = self.table.state(at_once=True)
         ahead = {p: offset for p, offset in through.items() if offset > state.reached.get(p, 0)}
         fresh = [kept for batch in batches if (kept := _lacking(batch, state.reached)).num_rows]
         if not ahead:
             self.table.make_durable()
             return
-        files: list[DataFile] = []
+        files = self._write_files(fresh)
         try:
-            for day, of_day in split_by_day(fresh).items():
-                files.append(write_file(self.path, date_of_day(day), of_day))
             self.table.append(files, ahead, based_on=state)
-        except BaseException:
+        except NotCommitted:
             self._clean_up(files)
             raise
         self._show_size()
@@ -73,7 +72,7 @@ class Lake:
         """As `LakeTable.replace`; the new files are deleted when it does not happen."""
         try:
             happened = self.table.replace(old, new, is_same_data=is_same_data, based_on=based_on)
-        except BaseException:
+        except NotCommitted:
             self._clean_up(new)
             raise
         if not happened:
@@ -94,7 +93,8 @@ class Lake:
         return {path for state in held for path in state.files}
 
     def close(self) -> None:
-        """Every write was durable when it returned: nothing is left to do."""
+        """Every write was durable when it returned."""
+        self.place.close()
 
     @contextlib.contextmanager
     def _hold(self, state: TableState) -> Iterator[None]:
@@ -107,13 +107,23 @@ class Lake:
             with self._lock:
                 del self._held[id(ticket)]
 
+    def _write_files(self, batches: Sequence[pa.RecordBatch]) -> list[DataFile]:
+        files: list[DataFile] = []
+        try:
+            for day, of_day in split_by_day(batches).items():
+                files.append(write_file(self.place, date_of_day(day), of_day))
+        except BaseException:
+            self._clean_up(files)
+            raise
+        return files
+
     def _clean_up(self, files: Sequence[DataFile]) -> None:
         """Delete files that no commit names. When that cannot be known now, the cleaner does it later."""
         with contextlib.suppress(RetryLater, OSError):
-            current = self.table.state().files
+            current = self.table.state(at_once=True).files
             for file in files:
                 if file.path not in current:
-                    remove_file(self.path, file.path)
+                    self.place.discard(file.path)
 
     def _show_size(self) -> None:
         files = self.table.state().files.values()

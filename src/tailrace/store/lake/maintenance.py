@@ -24,7 +24,11 @@ CHECKPOINT_COMMITS = 100
 
 
 class Maintenance:
-    """Started once, stopped once. Work that fails is said in the log, and tried again at its next time."""
+    """Started once, stopped once. Work that fails is said in the log, and tried again at its next time.
+
+    Of several processes that look after one lake, one does so at a time. Should two think that it is them, the one
+    whose commit is late has worked in vain, and nothing else happens.
+    """
 
     def __init__(self, lake: Lake, *, settings: Settings, clock: Clock) -> None:
         self._lake = lake
@@ -45,6 +49,10 @@ class Maintenance:
 
     def _run(self) -> None:
         while not self._stopping.wait(self._settings.lake.compact_interval_s):
+            self._attempt("upkeep", self._run_in_turn)
+
+    def _run_in_turn(self) -> None:
+        if self._lake.place.take_turn(self._clock()):
             self.run_once()
 
     def run_once(self) -> None:

@@ -10,9 +10,9 @@ import logging
 import threading
 from collections import OrderedDict
 from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
-from pathlib import Path
-from typing import Generic, TypeVar
+from typing import Generic, Literal, TypeVar
 
 import numpy as np
 import numpy.typing as npt
@@ -22,7 +22,8 @@ import pyarrow.parquet as pq
 from tailrace.errors import QueryError
 from tailrace.ops.metrics import Metrics
 from tailrace.query.tokens import Unknown, required_tokens
-from tailrace.store.lake.files import ROW_GROUP_ROWS, DataFile, index_path, read_group
+from tailrace.store.lake.files import ROW_GROUP_ROWS, DataFile, read_group
+from tailrace.store.lake.place_port import Place, index_path
 from tailrace.store.port import Selection
 from tailrace.store.token_index.index import DamagedIndex, TokenIndex
 
@@ -37,6 +38,9 @@ Flags = npt.NDArray[np.bool_]
 _FOOTERS_MAX = 4096
 _INDEXES_MAX = 4096
 _COUNTS_BYTES_MAX = 64 << 20
+
+# Requests to an object store at once: each waits for it most of the time.
+_FETCHES = 8
 
 _EARLIEST_US, _LATEST_US = -(1 << 63), (1 << 63) - 1
 """Bounds of a row group without usable statistics, as another program may write one."""
@@ -101,8 +105,8 @@ class Parts:
     `is_current(path)` says whether the table still names a file: one that it does not may be gone by now.
     """
 
-    def __init__(self, lake: Path, *, is_current: Callable[[str], bool], metrics: Metrics) -> None:
-        self.lake = lake
+    def __init__(self, place: Place, *, is_current: Callable[[str], bool], metrics: Metrics) -> None:
+        self.place = place
         self._is_current = is_current
         self._metrics = metrics
         self._footers: _Kept[Footer] = _Kept(_FOOTERS_MAX)
@@ -128,13 +132,33 @@ class Parts:
         groups = np.flatnonzero(chosen)
         return Part(file, footer, groups, exactly=bool(damaged)) if len(groups) else None
 
+    def look_into(self, files: Sequence[DataFile], selection: Selection) -> None:
+        """Fetch side by side what `select` of these files needs and does not have; nothing where files are near."""
+        if not self.place.is_far:
+            return
+        by_index = not isinstance(required_tokens(selection.where), Unknown)
+        unknown = [
+            file
+            for file in files
+            if not self._footers.has(file.path) or (by_index and not self._indexes.has(file.name))
+        ]
+        if len(unknown) > 1:
+            with ThreadPoolExecutor(min(_FETCHES, len(unknown)), thread_name_prefix="lake parts") as pool:
+                for _ in pool.map(lambda file: self._prepare(file, by_index), unknown):
+                    pass
+
+    def _prepare(self, file: DataFile, by_index: bool) -> None:
+        self._footer(file)
+        if by_index:
+            self.ask_index(file, lambda index: index.row_group_rows)
+
     def is_sound(self, file: DataFile) -> bool:
         """Whether no damage of the file is known."""
         return file.path not in self._damaged_files and file.path not in self._damaged_groups
 
     def ask_index(self, file: DataFile, ask: Callable[[TokenIndex], T]) -> T | None:
         """What the file's token index says; None when it has none, or a damaged one."""
-        index = self._indexes.get(file.name, lambda: self._open_index(file.name))
+        index = self._indexes.get(file.name, lambda: self._open_index(file))
         try:
             return None if index is None else ask(index)
         except DamagedIndex as error:
@@ -145,6 +169,14 @@ class Parts:
     def counts(self, file: DataFile) -> pa.Table | None:
         """Events by minute, level and service, as the file's index has them; None when they must be counted."""
         return self._counts.get(file.name, lambda: self.ask_index(file, lambda index: index.counts))
+
+    def gather_counts(self, files: Sequence[DataFile]) -> None:
+        """Fetch side by side what `counts` of these files needs; nothing where files are near."""
+        unknown = [file for file in files if not self._counts.has(file.name)] if self.place.is_far else []
+        if len(unknown) > 1:
+            with ThreadPoolExecutor(min(_FETCHES, len(unknown)), thread_name_prefix="lake counts") as pool:
+                for _ in pool.map(self.counts, unknown):
+                    pass
 
     def lost_index(self, file: DataFile) -> bool:
         """Whether its index was found to be damaged."""
@@ -168,34 +200,52 @@ class Parts:
         """
         named = [part for part in parts if part.file.name in str(error)]
         for suspects in ([], named, parts):
-            any(self.examine(part.file) for part in suspects)
+            found = next((found for part in suspects if (found := self._examine(part.file)) != "sound"), "sound")
             kept = [sound for part in parts if (sound := self._without_damage(part)) is not None]
-            if sum(len(part.groups) for part in kept) < sum(len(part.groups) for part in parts):
+            if found == "mended" or sum(len(part.groups) for part in kept) < sum(len(part.groups) for part in parts):
                 return kept
         raise QueryError(f"DuckDB refuses the query: {error}") from error
 
     def examine(self, file: DataFile) -> bool:
         """Read the whole file; whether damage was found that was not known."""
-        path = self.lake / file.path
+        return self._examine(file) == "damaged"
+
+    def _examine(self, file: DataFile) -> Literal["sound", "damaged", "mended"]:
+        """`mended`: what was damaged was a copy of the file on this machine, and it is as it should be now."""
+        damage = self._damage(file)
+        if damage is None:
+            return "sound"
+        if self.place.mend_copy(file.path):
+            damage = self._damage(file)
+            if damage is None:
+                return "mended"
+        if isinstance(damage, Exception):
+            return "damaged" if self._note_file(file, damage) else "sound"
+        for group, error in damage.items():
+            log.error("%s/%s: row group %d is damaged and left out: %s", self.place.name, file.path, group, error)
+        self._damaged_groups[file.path] = self._damaged_groups.get(file.path, frozenset()) | damage.keys()
+        # What was taken from the table's word for it may be wrong.
+        self._footers.drop(file.path)
+        self._count_damaged()
+        return "damaged"
+
+    def _damage(self, file: DataFile) -> Exception | dict[int, Exception] | None:
+        """Why the file cannot be read at all, or the row groups that cannot and were not known to be so."""
         known = self._damaged_groups.get(file.path, frozenset())
-        damaged = set()
+        damaged: dict[int, Exception] = {}
         try:
-            with pq.ParquetFile(path, page_checksum_verification=True) as opened:
+            with (
+                self.place.held({file.path: file.size_bytes}),
+                pq.ParquetFile(self.place.local(file.path), page_checksum_verification=True) as opened,
+            ):
                 for group in set(range(opened.num_row_groups)) - known:
                     try:
                         read_group(opened, group)
                     except (OSError, pa.ArrowException) as error:
-                        log.error("%s: row group %d is damaged and left out: %s", path, group, error)
-                        damaged.add(group)
+                        damaged[group] = error
         except (OSError, pa.ArrowException) as error:
-            return self._note_file(file, error)
-        if not damaged:
-            return False
-        self._damaged_groups[file.path] = known | damaged
-        # What was taken from the table's word for it may be wrong.
-        self._footers.drop(file.path)
-        self._count_damaged()
-        return True
+            return error
+        return damaged or None
 
     def _without_damage(self, part: Part) -> Part | None:
         if part.file.path in self._damaged_files:
@@ -211,7 +261,12 @@ class Parts:
             return False
         self._damaged_files.add(file.path)
         if self._is_current(file.path):
-            log.error("%s: the file is missing or damaged, and its events left out: %s", self.lake / file.path, error)
+            log.error(
+                "%s/%s: the file is missing or damaged, and its events left out: %s",
+                self.place.name,
+                file.path,
+                error,
+            )
         self._count_damaged()
         return True
 
@@ -232,15 +287,18 @@ class Parts:
         if file.rows is not None and file.rows <= ROW_GROUP_ROWS and self.is_sound(file):
             # There are thousands of these between two compactions: what the table says of them is enough.
             return _one_group(file)
-        return read_footer(self.lake / file.path)
+        return footer_of(self.place.footer(file.path))
 
-    def _open_index(self, name: str) -> TokenIndex | None:
+    def _open_index(self, file: DataFile) -> TokenIndex | None:
+        path = index_path(file.path)
         try:
-            return TokenIndex.open(index_path(self.lake, name))
+            # It stays mapped, whatever becomes of the copy.
+            with self.place.held({path: 0}):
+                return TokenIndex.open(self.place.local(path))
         except FileNotFoundError:
             return None
         except (OSError, DamagedIndex) as error:
-            self._lose_index(name, error)
+            self._lose_index(file.name, error)
             return None
 
     def _lose_index(self, name: str, error: Exception) -> None:
@@ -248,9 +306,7 @@ class Parts:
         self._lost_indexes.add(name)
 
 
-def read_footer(path: Path) -> Footer:
-    """Raises `OSError` or `pyarrow.ArrowException`."""
-    metadata = pq.read_metadata(path)
+def footer_of(metadata: pq.FileMetaData) -> Footer:
     columns = [metadata.schema.column(number).path for number in range(metadata.num_columns)]
     column = columns.index("timestamp")
     groups = [metadata.row_group(number) for number in range(metadata.num_row_groups)]
@@ -300,6 +356,10 @@ class _Kept(Generic[T]):
         made = make()
         self.put(name, made)
         return made
+
+    def has(self, name: str) -> bool:
+        with self._lock:
+            return name in self._kept
 
     def put(self, name: str, made: T) -> None:
         with self._lock:

@@ -16,8 +16,9 @@ import pyarrow.parquet as pq
 
 from tailrace.config import RetentionSettings
 from tailrace.store.lake.compaction import Unreadable, copied_rows
-from tailrace.store.lake.files import DataFile, index_path, write_file
+from tailrace.store.lake.files import DataFile, write_file
 from tailrace.store.lake.lake import Lake
+from tailrace.store.lake.place_port import INDEX_FOLDER, index_path
 from tailrace.store.lake.table import TableState
 
 log = logging.getLogger(__name__)
@@ -116,7 +117,7 @@ def _rewrite(lake: Lake, file: DataFile, judged: Verdict, done: _Done) -> None:
         if first is None:
             _replace(lake, file, [], done)
             return
-        new = write_file(lake.path, file.date, _chained(first, rows))
+        new = write_file(lake.place, file.date, _chained(first, rows))
     except Unreadable as error:
         lake.parts.examine(error.file)
         return
@@ -135,7 +136,9 @@ def _has_any_to_go(lake: Lake, file: DataFile, judged: Verdict) -> bool:
         services = counts["service"]
     else:
         try:
-            services = pq.read_table(lake.path / file.path, columns=["service"], partitioning=None)["service"]
+            with lake.place.held({file.path: file.size_bytes}):
+                path = lake.place.local(file.path)
+                services = pq.read_table(path, columns=["service"], partitioning=None)["service"]
         except (OSError, pa.ArrowException):
             lake.parts.examine(file)
             return False
@@ -146,7 +149,8 @@ def _oldest_beyond(lake: Lake, state: TableState, bytes_max: int) -> list[DataFi
     """The oldest files, as many as must go for the rest to fit."""
     gone = []
     files = sorted(state.files.values(), key=lambda file: (file.last_observed_us, file.path))
-    sizes = [file.size_bytes + index_bytes(lake, file) for file in files]
+    of_index = index_sizes(lake)
+    sizes = [file.size_bytes + of_index.get(index_path(file.path), 0) for file in files]
     excess_bytes = sum(sizes) - bytes_max
     for file, size_bytes in zip(files, sizes, strict=True):
         if excess_bytes <= 0:
@@ -156,9 +160,6 @@ def _oldest_beyond(lake: Lake, state: TableState, bytes_max: int) -> list[DataFi
     return gone
 
 
-def index_bytes(lake: Lake, file: DataFile) -> int:
-    """Size of the file's token index; 0 when there is none."""
-    try:
-        return index_path(lake.path, file.name).stat().st_size
-    except FileNotFoundError:
-        return 0
+def index_sizes(lake: Lake) -> dict[str, int]:
+    """Bytes of the token indexes that are there, by their paths."""
+    return {entry.path: entry.size_bytes for entry in lake.place.entries(INDEX_FOLDER)}

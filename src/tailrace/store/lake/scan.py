@@ -5,13 +5,13 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Sequence
 from itertools import pairwise
-from pathlib import Path
 
 import numpy as np
 
 from tailrace.model.batch import STORED_SCHEMA
 from tailrace.query.text_match import text_literal
 from tailrace.store.lake.parts import Numbers, Part
+from tailrace.store.lake.place_port import Place
 
 # Each branch of a UNION costs DuckDB a fraction of a millisecond; past this, whole files are cheaper.
 _BRANCHES_MAX = 256
@@ -32,8 +32,11 @@ _NOTHING = ", ".join(
 )
 
 
-def source_sql(lake: Path, parts: Sequence[Part]) -> str:
-    """What stands after FROM to read the parts; rows of other groups may come too where a part allows it."""
+def source_sql(place: Place, parts: Sequence[Part]) -> str:
+    """What stands after FROM to read the parts; rows of other groups may come too where a part allows it.
+
+    The files are to be held while it is read.
+    """
     if not parts:
         return f"(SELECT {_NOTHING} WHERE false)"
     whole = [part for part in parts if len(part.groups) >= _share_read_whole(part) * len(part.footer.rows)]
@@ -41,9 +44,9 @@ def source_sql(lake: Path, parts: Sequence[Part]) -> str:
     if len(partial) > _BRANCHES_MAX:
         whole += [part for part in partial if not part.exactly]
         partial = [part for part in partial if part.exactly]
-    branches = [_groups_sql(lake, part) for part in partial]
+    branches = [_groups_sql(place, part) for part in partial]
     if whole:
-        paths = ", ".join(_path(lake, part) for part in whole)
+        paths = ", ".join(_path(place, part) for part in whole)
         branches.append(f"SELECT {_COLUMNS} FROM read_parquet([{paths}], hive_partitioning = false)")
     return f"({' UNION ALL '.join(branches)})"
 
@@ -93,11 +96,11 @@ def _cuts(first: Numbers, rows: Numbers) -> list[int]:
     return cuts
 
 
-def _groups_sql(lake: Path, part: Part) -> str:
+def _groups_sql(place: Place, part: Part) -> str:
     """DuckDB opens only the row groups that the ranges of row numbers lie in."""
     ranges = " OR ".join(f"file_row_number BETWEEN {start} AND {end - 1}" for start, end in _ranges(part))
     return (
-        f"SELECT {_COLUMNS} FROM read_parquet({_path(lake, part)}, hive_partitioning = false, "
+        f"SELECT {_COLUMNS} FROM read_parquet({_path(place, part)}, hive_partitioning = false, "
         f"file_row_number = true) WHERE {ranges}"
     )
 
@@ -115,6 +118,6 @@ def _ranges(part: Part) -> list[tuple[int, int]]:
     return found
 
 
-def _path(lake: Path, part: Part) -> str:
+def _path(place: Place, part: Part) -> str:
     # DuckDB takes a path for a pattern; a class of one character is that character.
-    return text_literal(re.sub(r"[*?\[]", r"[\g<0>]", str(lake / part.file.path)))
+    return text_literal(re.sub(r"[*?\[]", r"[\g<0>]", str(place.local(part.file.path))))

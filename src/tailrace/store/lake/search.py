@@ -20,6 +20,9 @@ from tailrace.store.lake.parts import Part, Parts
 from tailrace.store.lake.scan import merged
 from tailrace.store.port import Order, Selection
 
+# Files that are looked into together where that takes requests to an object store.
+_AHEAD = 16
+
 
 class Best:
     """The first `limit` rows of those added so far, in order."""
@@ -75,6 +78,9 @@ class Queue:
         return merged(taken)
 
     def _look_into(self, file: DataFile) -> None:
+        if self._parts.place.is_far:
+            next_ones = (item for _, _, item in heapq.nsmallest(_AHEAD, self._heap) if isinstance(item, DataFile))
+            self._parts.look_into([file, *next_ones], self._selection)
         part = self._parts.select(file, self._selection)
         if part is not None:
             for group in part.groups.tolist():

@@ -9,8 +9,10 @@
 
 from __future__ import annotations
 
+import contextlib
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import AbstractContextManager
 from dataclasses import replace
 from functools import partial
 
@@ -46,9 +48,24 @@ class LakeSnapshot:
         self._engine = engine
         self._clock = clock
 
-    def paths(self) -> list[str]:
-        """The data files, as absolute paths, but for those that were found damaged."""
-        return [str(self._parts.lake / file.path) for file in self.files if self._parts.is_sound(file)]
+    @contextlib.contextmanager
+    def paths(self) -> Iterator[list[str]]:
+        """The data files, as paths on this machine, but for those that were found damaged.
+
+        Raises `QueryError` when there is no room for all of them here.
+        """
+        place = self._parts.place
+        while True:
+            sound = [file for file in self.files if self._parts.is_sound(file)]
+            with contextlib.ExitStack() as held:
+                try:
+                    held.enter_context(place.held({file.path: file.size_bytes for file in sound}))
+                except FileNotFoundError:
+                    if not any(self._parts.examine(file) for file in sound):
+                        raise
+                    continue
+                yield [str(place.local(file.path)) for file in sound]
+                return
 
     def search(self, selection: Selection, *, order: Order, limit: int, after: Cursor | None) -> pa.Table:
         selection = _narrowed(selection, order, after)
@@ -59,8 +76,9 @@ class LakeSnapshot:
         queue = Queue(self._parts, selection, order, self._overlapping(selection))
         step_rows = ROW_GROUP_ROWS
         while limit > 0 and (parts := queue.take(step_rows, best.bound_us)):
-            bounded = f"{where} AND {best.bound_sql()}"
-            best.add(self._read(parts, partial(duck.rows_sql, where=bounded, order=order, limit=limit)))
+            for share in self._shares(parts):
+                bounded = f"{where} AND {best.bound_sql()}"
+                best.add(self._read(share, partial(duck.rows_sql, where=bounded, order=order, limit=limit)))
             step_rows = min(4 * step_rows, _STEP_ROWS_MAX)
         return best.rows
 
@@ -104,51 +122,53 @@ class LakeSnapshot:
             )
             found.update({(bucket.start_us, bucket.value): bucket.count for bucket in duck.buckets(known)})
         for scan in scans:
-            where = self._where(scan.selection)
-            read = self._read(
-                self._select(scan.files, scan.selection),
-                partial(duck.histogram_sql, where=where, interval_us=interval_us, by=by),
-            )
-            found.update({(bucket.start_us, bucket.value): bucket.count for bucket in duck.buckets(read)})
+            histogram = partial(duck.histogram_sql, where=self._where(scan.selection), interval_us=interval_us, by=by)
+            for read in self._read_scan(scan, histogram):
+                found.update({(bucket.start_us, bucket.value): bucket.count for bucket in duck.buckets(read)})
         ordered = sorted(found.items(), key=lambda item: (item[0][0], item[0][1] is not None, item[0][1]))
         return [Bucket(start_us, value, number) for (start_us, value), number in ordered]
 
     def fields(self, selection: Selection) -> list[FieldFigure]:
-        where = self._where(selection)
-        parts = self._select(self._overlapping(selection), selection)
-        return duck.field_figures(self._read(parts, partial(duck.fields_sql, where=where)))
+        found: Counter[str] = Counter()
+        scan = Scan(self._overlapping(selection), selection)
+        for read in self._read_scan(scan, partial(duck.fields_sql, where=self._where(selection))):
+            found.update({figure.name: figure.count for figure in duck.field_figures(read)})
+        return [FieldFigure(*item) for item in _most_frequent(found)]
 
     def values(self, selection: Selection, *, field: str, limit: int) -> list[ValueFigure]:
-        if not is_countable(selection.where, field):
+        files = self._overlapping(selection)
+        found: Counter[str] = Counter()
+        scans = [Scan(files, selection)]
+        if is_countable(selection.where, field):
+            counts, scans = take_counts(self._parts, files, selection)
+            known = self._engine.table(
+                f"SELECT {field} AS value, sum(count)::BIGINT AS count FROM counts "
+                f"WHERE {self._condition(selection)} AND {field} IS NOT NULL GROUP BY ALL",
+                {"counts": counts},
+            )
+            found.update({figure.value: figure.count for figure in duck.value_figures(known)})
+        elif not self._parts.place.is_far:
+            # In one piece: DuckDB cuts the rare values off, however many there are.
             where = self._where(selection)
-            parts = self._select(self._overlapping(selection), selection)
-            return duck.value_figures(
-                self._read(parts, partial(duck.values_sql, where=where, field=field, limit=limit))
-            )
-        counts, scans = take_counts(self._parts, self._overlapping(selection), selection)
-        known = self._engine.table(
-            f"SELECT {field} AS value, sum(count)::BIGINT AS count FROM counts "
-            f"WHERE {self._condition(selection)} AND {field} IS NOT NULL GROUP BY ALL",
-            {"counts": counts},
-        )
-        found = Counter({figure.value: figure.count for figure in duck.value_figures(known)})
+            parts = self._select(files, selection)
+            sql_of = partial(duck.values_sql, where=where, field=field, limit=limit)
+            return duck.value_figures(self._read(parts, sql_of))
         for scan in scans:
-            where = self._where(scan.selection)
-            read = self._read(
-                self._select(scan.files, scan.selection), partial(duck.values_sql, where=where, field=field)
-            )
-            found.update({figure.value: figure.count for figure in duck.value_figures(read)})
-        ordered = sorted(found.items(), key=lambda item: (-item[1], item[0]))
-        return [ValueFigure(*item) for item in ordered[:limit]]
+            values = partial(duck.values_sql, where=self._where(scan.selection), field=field)
+            for read in self._read_scan(scan, values):
+                found.update({figure.value: figure.count for figure in duck.value_figures(read)})
+        return [ValueFigure(*item) for item in _most_frequent(found)[:limit]]
 
     def _count_by_index(self, selection: Selection, tokens: tuple[str, ...]) -> int:
         """Rows that hold all of these tokens; all rows when there is none."""
+        files = self._overlapping(selection)
         known = 0
         unknown: list[Part] = []
-        for file in self._overlapping(selection):
-            if not tokens and self._is_within(file, selection):
-                known += file.rows or 0
-                continue
+        if not tokens:
+            known = sum(file.rows or 0 for file in files if self._is_within(file, selection))
+            files = [file for file in files if not self._is_within(file, selection)]
+        self._parts.look_into(files, selection)
+        for file in files:
             part = self._parts.select(file, selection)
             if part is None:
                 continue
@@ -178,36 +198,59 @@ class LakeSnapshot:
     def _count_by_reading(self, parts: Sequence[Part], selection: Selection) -> int:
         if not parts:
             return 0
-        where = self._where(selection)
-        return duck.count_of(self._read(parts, partial(duck.count_sql, where=where)))
+        count = partial(duck.count_sql, where=self._where(selection))
+        return sum(duck.count_of(self._read(share, count)) for share in self._shares(parts))
 
     def _stream_window(self, parts: Sequence[Part], selection: Selection, order: Order) -> Iterator[pa.RecordBatch]:
         where = self._where(selection)
         after: Cursor | None = None
         while True:
             behind = "true" if after is None else duck.behind(after, order)
-            sql = duck.rows_sql(source_sql(self._parts.lake, parts), f"{where} AND {behind}", order=order)
+            sql = duck.rows_sql(source_sql(self._parts.place, parts), f"{where} AND {behind}", order=order)
             try:
-                for batch in self._engine.batches(sql):
-                    if batch.num_rows:
-                        after = duck.cursor_of(batch)
-                        yield duck.stored_batch(batch)
+                with self._held(parts):
+                    for batch in self._engine.batches(sql):
+                        if batch.num_rows:
+                            after = duck.cursor_of(batch)
+                            yield duck.stored_batch(batch)
                 return
-            except duckdb.Error as error:
+            except (duckdb.Error, FileNotFoundError) as error:
                 parts = self._parts.sound(parts, error)
+
+    def _read_scan(self, scan: Scan, sql_of: Callable[[str], str]) -> Iterator[pa.Table]:
+        """The answers over shares of the rows."""
+        for share in self._shares(self._select(scan.files, scan.selection)):
+            yield self._read(share, sql_of)
+
+    def _shares(self, parts: Sequence[Part]) -> list[Sequence[Part]]:
+        """The parts cut, in order, so that the files of each share have room on this machine at once."""
+        shares: list[list[Part]] = [[]]
+        held = 0
+        for part in parts:
+            if shares[-1] and held + part.file.size_bytes > self._parts.place.room_bytes:
+                shares.append([])
+                held = 0
+            shares[-1].append(part)
+            held += part.file.size_bytes
+        return list(shares)
 
     def _read(self, parts: Sequence[Part], sql_of: Callable[[str], str]) -> pa.Table:
         """The answer over the parts; over those that can be read, when some turn out to be damaged."""
         while True:
             try:
-                return self._engine.table(sql_of(source_sql(self._parts.lake, parts)))
-            except duckdb.Error as error:
+                with self._held(parts):
+                    return self._engine.table(sql_of(source_sql(self._parts.place, parts)))
+            except (duckdb.Error, FileNotFoundError) as error:
                 parts = self._parts.sound(parts, error)
+
+    def _held(self, parts: Sequence[Part]) -> AbstractContextManager[None]:
+        return self._parts.place.held({part.file.path: part.file.size_bytes for part in parts})
 
     def _overlapping(self, selection: Selection) -> list[DataFile]:
         return overlapping(self.files, selection.start_us, selection.end_us)
 
     def _select(self, files: Sequence[DataFile], selection: Selection) -> list[Part]:
+        self._parts.look_into(files, selection)
         return [part for file in files if (part := self._parts.select(file, selection)) is not None]
 
     def _where(self, selection: Selection) -> str:
@@ -215,6 +258,10 @@ class LakeSnapshot:
 
     def _condition(self, selection: Selection) -> str:
         return to_sql(selection.where, now_us=self._clock())
+
+
+def _most_frequent(found: Counter[str]) -> list[tuple[str, int]]:
+    return sorted(found.items(), key=lambda item: (-item[1], item[0]))
 
 
 def _narrowed(selection: Selection, order: Order, after: Cursor | None) -> Selection:

@@ -12,15 +12,13 @@ reader version 1 and writer version 2, which every Delta reader knows.
 
 from __future__ import annotations
 
-import contextlib
 import datetime
 import json
-import logging
-import os
+import math
 import threading
+import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 from urllib.parse import unquote
 
@@ -39,9 +37,9 @@ from deltalake.transaction import (
 from tailrace.errors import RetryLater, Stop
 from tailrace.model.batch import STORED_SCHEMA
 from tailrace.model.clock import Clock
-from tailrace.store.lake.files import DataFile, index_path, sync
-
-log = logging.getLogger(__name__)
+from tailrace.store.lake.files import DataFile
+from tailrace.store.lake.place_port import NotCommitted, Place
+from tailrace.store.lake.tombstones import read_tombstones
 
 _SCHEMA = pa.schema([*STORED_SCHEMA, pa.field("date", pa.date32(), nullable=False)])
 _PARTITION_BY = ["date"]
@@ -53,6 +51,9 @@ _CONFIGURATION = {
 }
 _PARTITIONS = "tailrace-partitions"
 _MAINTENANCE = "tailrace-maintenance"
+
+# Commits that a checkpoint makes needless are deleted after an hour: whoever looks more often than that sees each.
+_UPDATE_INTERVAL_S = 600
 
 _EARLIEST_US, _LATEST_US = -(1 << 63), (1 << 63) - 1
 # Other writers cut the times of their statistics to milliseconds, as the protocol allows.
@@ -70,38 +71,51 @@ class TableState:
 
 
 class LakeTable:
-    """The table at `lake`, made when it is not there. Shared between threads; other processes may commit too."""
+    """The table at `place`, made when it is not there. Shared between threads; other processes may commit too.
 
-    def __init__(self, lake: Path, *, clock: Clock) -> None:
-        self.lake = lake
+    Raises `Stop` when the place holds something else, or refuses for good; `RetryLater` while it is away.
+    """
+
+    def __init__(self, place: Place, *, clock: Clock) -> None:
+        self._place = place
         self._clock = clock
         self._lock = threading.Lock()
         self._table = self._open()
         self._state = TableState(-1, {}, {}, 0)
         self._durable_version = -1
+        self._looked_s = self._updated_s = time.monotonic()
         with self._lock:
             self._take_in()
             # The process before this one may have died between a commit and its fsync.
             self._sync_log()
 
-    def state(self) -> TableState:
-        """The newest version. Raises `RetryLater` when the table cannot be read."""
-        # Almost always nobody else has committed, and then one look for one name is all it takes.
-        if self._commit_path(self._state.version + 1).exists():
-            with self._lock:
-                self._take_in()
+    def state(self, *, at_once: bool = False) -> TableState:
+        """The newest version; on an object store, but for this process's own commits, one that was the newest a
+        moment ago, unless it has to be `at_once`. Raises `RetryLater` when the table cannot be read.
+        """
+        now_s = time.monotonic()
+        if at_once or now_s - self._looked_s >= self._place.look_interval_s:
+            self._looked_s = now_s
+            # Almost always nobody else has committed, and then one look for one name is all it takes. Where that name
+            # may have come and gone, with a checkpoint in its place, it takes more.
+            if self._place.has_commit(self._state.version + 1) or now_s - self._updated_s > _UPDATE_INTERVAL_S:
+                with self._lock:
+                    self._take_in()
         return self._state
 
     def append(self, files: Sequence[DataFile], through: Mapping[int, int], *, based_on: TableState) -> None:
         """Add files together with the progress they complete; durable on return.
 
-        Raises `RetryLater` when the progress is no longer that of `based_on`, or the commit fails.
+        Raises `RetryLater` when the commit fails: `NotCommitted` when it surely did not happen, nor will, as when the
+        progress is no longer that of `based_on`.
         """
         with self._lock:
             self._take_in()
             self._sync_log()
             if any(self._state.reached.get(p, 0) != based_on.reached.get(p, 0) for p in through):
-                raise RetryLater(f"{self.lake}: another process has written the same partitions of the log meanwhile")
+                raise NotCommitted(
+                    f"{self._place.name}: another process has written the same partitions of the log meanwhile"
+                )
             transactions = {_app_id(partition): offset for partition, offset in through.items()}
             partitions = max(through, default=-1) + 1
             if partitions > max(self._state.reached, default=-1) + 1:
@@ -112,7 +126,7 @@ class LakeTable:
         self, old: Sequence[DataFile], new: Sequence[DataFile], *, is_same_data: bool, based_on: TableState
     ) -> bool:
         """Put `new` in the place of `old`; durable on return. False, and nothing happened, when another cleaner was
-        quicker. `is_same_data` says that no row came or went. Raises `RetryLater`.
+        quicker. `is_same_data` says that no row came or went. Raises `RetryLater`, as `append` does.
         """
         with self._lock:
             self._take_in()
@@ -140,100 +154,80 @@ class LakeTable:
             self._translated(self._table.create_checkpoint)
             self._translated(self._table.cleanup_metadata)
 
-    def log_files(self) -> int:
-        """How many commits are in the log."""
-        return sum(1 for entry in os.scandir(self._log) if entry.name.endswith(".json"))
-
-    @property
-    def _log(self) -> Path:
-        return self.lake / "_delta_log"
-
-    def _commit_path(self, version: int) -> Path:
-        return self._log / f"{version:020d}.json"
+    def removed_since(self, time_us: int) -> set[str]:
+        """The data files that commits have removed at that time or later, by the clock of whoever did."""
+        try:
+            removed = read_tombstones(self._place.log_names(), self._place.read_log)
+        except FileNotFoundError as error:
+            raise RetryLater(f"{self._place.name}: its log was cleaned up while it was read: {error}") from error
+        return {path for path, removed_ms in removed.items() if removed_ms * 1000 >= time_us}
 
     def _open(self) -> DeltaTable:
+        place = self._place
         try:
-            self.lake.mkdir(parents=True, exist_ok=True)
-            self._set_aside_torn_commit()
-            if DeltaTable.is_deltatable(str(self.lake)):
-                table = DeltaTable(str(self.lake))
+            place.prepare()
+            if DeltaTable.is_deltatable(place.table_uri, place.storage_options):
+                table = DeltaTable(place.table_uri, storage_options=place.storage_options)
             else:
                 table = DeltaTable.create(
-                    str(self.lake),
+                    place.table_uri,
                     _SCHEMA,
                     mode="ignore",
                     partition_by=_PARTITION_BY,
                     configuration=_CONFIGURATION,
                     name="logs",
+                    storage_options=place.storage_options,
                 )
-                for path in (self._commit_path(0), self._log, self.lake, self.lake.parent):
-                    sync(path)
         except (OSError, DeltaError) as error:
-            raise Stop(f"{self.lake}: the lake cannot be opened: {error}") from error
+            raise place.refusal(error) from error
         missing = [field for field in _SCHEMA.names if field not in {f.name for f in table.schema().fields}]
         features = table.protocol().reader_features or []
         if missing or features:
             what = f"lacks the columns {', '.join(missing)}" if missing else f"needs {', '.join(features)}"
-            raise Stop(f"{self.lake}: this Delta table {what}; give Tailrace a folder of its own")
+            raise Stop(f"{place.name}: this Delta table {what}; give Tailrace a folder of its own")
         return table
-
-    def _set_aside_torn_commit(self) -> None:
-        """A power cut may leave the name of the newest commit without its bytes. It was never acknowledged, since
-        that takes an fsync; with it in place nobody could read the table.
-        """
-        commits = sorted(self._log.glob("*.json"))
-        if commits and not commits[-1].read_bytes().strip(b"\0"):
-            log.warning("%s: is empty after a power cut; set aside", commits[-1])
-            commits[-1].rename(commits[-1].with_suffix(".torn"))
-            sync(self._log)
 
     # All below: with the lock held.
 
     def _commit(self, actions: list[AddAction | RemoveAction], transactions: Mapping[str, int]) -> None:
         try:
-            self._translated(
-                lambda: self._table.create_write_transaction(
-                    actions,
-                    "append",
-                    _SCHEMA,
-                    _PARTITION_BY,
-                    commit_properties=CommitProperties(
-                        app_transactions=[Transaction(app_id, version) for app_id, version in transactions.items()]
-                    ),
-                    # Maintenance does these; a commit must not fail, or take long, for them.
-                    post_commithook_properties=PostCommitHookProperties(
-                        create_checkpoint=False, cleanup_expired_logs=False
-                    ),
-                )
+            self._table.create_write_transaction(
+                actions,
+                "append",
+                _SCHEMA,
+                _PARTITION_BY,
+                commit_properties=CommitProperties(
+                    app_transactions=[Transaction(app_id, version) for app_id, version in transactions.items()]
+                ),
+                # Maintenance does these; a commit must not fail, or take long, for them.
+                post_commithook_properties=PostCommitHookProperties(
+                    create_checkpoint=False, cleanup_expired_logs=False
+                ),
             )
-        finally:
-            # Whether it came through or not: a commit that failed may have happened.
-            self._take_in()
+        except (OSError, DeltaError) as error:
+            refusal = self._refusal(error)
+            # It may have happened nonetheless: what is read from now on is not what was there before.
+            self._looked_s = -math.inf
+            if self._place.is_final(error):
+                raise NotCommitted(str(refusal)) from error
+            raise refusal from error
+        self._take_in()
         self._sync_log()
 
     def _sync_log(self) -> None:
-        if self._durable_version == self._state.version:
-            return
-        try:
-            for version in range(self._durable_version + 1, self._state.version + 1):
-                # Another process may have cleaned up a commit that a checkpoint holds.
-                with contextlib.suppress(FileNotFoundError):
-                    sync(self._commit_path(version))
-            sync(self._log)
-        except OSError as error:
-            raise RetryLater(f"{self._log}: cannot be made durable: {error}") from error
-        self._durable_version = self._state.version
+        if self._durable_version < self._state.version:
+            self._place.make_durable(self._durable_version + 1, self._state.version)
+            self._durable_version = self._state.version
 
     def _take_in(self) -> None:
         self._translated(self._table.update_incremental)
+        self._looked_s = self._updated_s = time.monotonic()
         version = self._table.version()
         if version == self._state.version:
             return
         state = self._translated(self._read_state)
         for path in self._state.files.keys() - state.files.keys():
-            # From now on its age says how long nobody has needed it: the cleaner goes by that.
-            _touch(self.lake / path)
-            _touch(index_path(self.lake, path.rsplit("/", 1)[-1]))
+            self._place.released(path)
         self._state = state
 
     def _read_state(self) -> TableState:
@@ -251,16 +245,16 @@ class LakeTable:
         try:
             return call()
         except (OSError, DeltaError) as error:
-            raise RetryLater(f"{self.lake}: {error}") from error
+            raise self._refusal(error) from error
+
+    def _refusal(self, error: Exception) -> RetryLater:
+        """Once the table is open every refusal is taken for one that passes: rights and buckets come back too."""
+        refusal = self._place.refusal(error)
+        return refusal if isinstance(refusal, RetryLater) else RetryLater(str(refusal))
 
 
 def _app_id(partition: int) -> str:
     return f"tailrace-{partition}"
-
-
-def _touch(path: Path) -> None:
-    with contextlib.suppress(OSError):
-        os.utime(path)
 
 
 def _add(file: DataFile, *, is_new: bool) -> AddAction:
