@@ -8,8 +8,9 @@ from __future__ import annotations
 
 def warm_up() -> None:
     """Compile every kernel that is not in the cache yet; some ten seconds the first time, nothing later."""
-    from tailrace.kernels import json_out, ndjson, tokens_compile
+    from tailrace.kernels import bulk_out, json_out, ndjson, tokens_compile
 
     ndjson.warm_up()
     tokens_compile.warm_up()
     json_out.warm_up()
+    bulk_out.warm_up()
