@@ -41,6 +41,7 @@ class Sink:
     url: str
     bodies: list[tuple[str, bytes]] = field(default_factory=list)
     replies: list[Reply | None] = field(default_factory=list)
+    keys: list[str] = field(default_factory=list)
 
     @property
     def events(self) -> list[dict[str, Any]]:
@@ -60,6 +61,7 @@ def sink() -> Iterator[Sink]:
         def do_POST(self) -> None:
             body = self.rfile.read(int(self.headers["content-length"]))
             kind = self.headers["content-type"]
+            found.keys.append(self.headers["idempotency-key"])
             reply = found.replies.pop(0) if found.replies else _accept(kind, body)
             if reply is None:
                 self.connection.shutdown(socket.SHUT_RDWR)
@@ -180,6 +182,17 @@ def test_a_server_that_is_busy_or_away_is_asked_again(sink: Sink, tmp_path: Path
     result = _send(sink, path)
     assert result.exit_code == 0
     assert sink.messages == ["one", "two"]
+    assert len(sink.keys) == 4
+    assert len(set(sink.keys)) == 1
+
+
+def test_every_body_has_a_key_of_its_own(sink: Sink, tmp_path: Path) -> None:
+    """Also in another run of the same file: it is sent anew."""
+    path = tmp_path / "app.log"
+    path.write_bytes(b"one\n")
+    for _ in range(2):
+        assert _send(sink, path, path).exit_code == 0
+    assert len(set(sink.keys)) == 4
 
 
 def test_waiting_is_announced_with_its_reason(sink: Sink, tmp_path: Path) -> None:

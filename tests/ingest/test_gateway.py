@@ -10,15 +10,16 @@ import orjson
 import pyarrow as pa
 import pytest
 
-from tailrace.broker.port import LogFigures, LogReader, LogRecord, Record
+from tailrace.broker.port import Assignments, LogFigures, LogReader, LogRecord, Record
 from tailrace.broker.sqlite import SqliteLog
 from tailrace.config import IngestSettings, LogSettings
-from tailrace.errors import RetryLater, SlowDown, TooLarge, UnsupportedMedia
+from tailrace.errors import BadInput, RetryLater, SlowDown, TooLarge, UnsupportedMedia
 from tailrace.ingest.gateway import Gateway
 from tailrace.ingest.receipt import Receipt
 from tailrace.model.batch import ARROW_STREAM, batch_of_rows, decode_batch, encode_batch
+from tailrace.model.claim import CLAIM, ONLY_STORE, key_and_time
 from tailrace.model.clock import system_clock_us
-from tailrace.model.dead_letter import DEAD_LETTERS, REPLAYS
+from tailrace.model.dead_letter import DEAD_LETTERS
 from tailrace.ops.metrics import Metrics
 
 JSON = "application/json"
@@ -41,7 +42,8 @@ def gateway(log: SqliteLog) -> Iterator[Gateway]:
 def records(log: SqliteLog) -> list[LogRecord]:
     reader = log.reader("test")
     try:
-        return reader.poll(bytes_max=1 << 26, timeout_s=0.2)
+        found = reader.poll(bytes_max=1 << 26, timeout_s=0.2)
+        return [item for item in found if isinstance(item, LogRecord)]
     finally:
         reader.close()
 
@@ -64,8 +66,12 @@ def letters(log: SqliteLog) -> list[dict[str, object]]:
     ]
 
 
-def accept(gateway: Gateway, body: bytes, content_type: str = JSON, encoding: str | None = None) -> Receipt:
-    return asyncio.run(gateway.accept(body, content_type=content_type, content_encoding=encoding, source="test"))
+def accept(
+    gateway: Gateway, body: bytes, content_type: str = JSON, encoding: str | None = None, key: str | None = None
+) -> Receipt:
+    return asyncio.run(
+        gateway.accept(body, content_type=content_type, content_encoding=encoding, source="test", idempotency_key=key)
+    )
 
 
 def test_what_is_acknowledged_is_in_the_log(gateway: Gateway, log: SqliteLog) -> None:
@@ -163,7 +169,7 @@ class AwayLog:
         answer.set_exception(RetryLater("the disk is full"))
         return answer
 
-    def reader(self, group: str) -> LogReader:
+    def reader(self, group: str, assignments: Assignments | None = None) -> LogReader:
         raise AssertionError
 
     def figures(self) -> LogFigures:
@@ -182,17 +188,68 @@ def test_nothing_is_acknowledged_while_the_log_is_away(body: bytes) -> None:
     gateway.close()
 
 
+def replay(gateway: Gateway, raw: bytes, only_store: str | None = None) -> Receipt:
+    return asyncio.run(gateway.replay(raw, content_type=JSON, letter_id="0-5-1", only_store=only_store))
+
+
 def test_a_replayed_letter_is_appended_with_its_identity(gateway: Gateway, log: SqliteLog) -> None:
     """The worker recognises it by the header."""
-    receipt = asyncio.run(gateway.replay(b'{"message":"mended"}', content_type=JSON, letter_id="0-5-1"))
+    receipt = replay(gateway, b'{"message":"mended"}')
     assert receipt == Receipt(1, [])
     [item] = records(log)
-    assert item.record.headers == {REPLAYS: "0-5-1"}
+    assert item.record.headers == {CLAIM: "letter/0-5-1"}
+
+
+def test_a_letter_that_a_store_refused_is_appended_for_that_store(gateway: Gateway, log: SqliteLog) -> None:
+    """The others leave the record out."""
+    replay(gateway, b'{"message":"m"}', "es")
+    [item] = records(log)
+    assert item.record.headers == {CLAIM: "letter/0-5-1", ONLY_STORE: "es"}
+
+
+def test_bodies_with_a_key_carry_its_claim(gateway: Gateway, log: SqliteLog) -> None:
+    """Their events under the key, their rejected lines under another one; a repetition under the same ones."""
+    for _ in range(2):
+        receipt = accept(gateway, b'{"message":"a"}\nnonsense', key="order 7/#")
+        assert (receipt.accepted, len(receipt.rejected)) == (1, 1)
+    claims = [key_and_time(item.record.headers[CLAIM])[0] for item in records(log)]
+    assert claims == ["key/order%207%2F%23", "key/order%207%2F%23/rejected"] * 2
+
+
+def test_single_events_with_keys_are_records_of_their_own(gateway: Gateway, log: SqliteLog) -> None:
+    """Gathered with others, those would be left out with a repetition."""
+
+    async def post_all() -> Sequence[Receipt]:
+        return await asyncio.gather(
+            *(
+                gateway.accept(
+                    b'{"message":"a"}',
+                    content_type=JSON,
+                    content_encoding=None,
+                    source="client",
+                    idempotency_key=str(number // 2) if number < 6 else None,
+                )
+                for number in range(20)
+            )
+        )
+
+    assert asyncio.run(post_all()) == [Receipt(1, [])] * 20
+    keyed = [item.record for item in records(log) if CLAIM in item.record.headers]
+    assert [record.rows for record in keyed] == [1] * 6
+    assert len({key_and_time(record.headers[CLAIM])[0] for record in keyed}) == 3
+
+
+@pytest.mark.parametrize("key", ["", "x" * 256, "tab\t", "ä"])
+def test_a_key_that_is_none_is_refused(gateway: Gateway, log: SqliteLog, key: str) -> None:
+    """400 says what a key is; nothing is kept."""
+    with pytest.raises(BadInput, match="1 to 255 printable characters"):
+        accept(gateway, b'{"message":"a"}', key=key)
+    assert records(log) == []
 
 
 def test_a_letter_that_is_still_wrong_is_not_appended(gateway: Gateway, log: SqliteLog) -> None:
     """Neither its good lines nor another letter: it stays where it is."""
-    receipt = asyncio.run(gateway.replay(b'{"message":"a"}\nwrong', content_type=JSON, letter_id="0-5-1"))
+    receipt = replay(gateway, b'{"message":"a"}\nwrong')
     assert receipt.accepted == 0
     assert [rejected.line for rejected in receipt.rejected] == [2]
     assert records(log) == []

@@ -17,6 +17,7 @@ from fastapi import FastAPI
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from tailrace.broker.port import LogRecord
 from tailrace.broker.sqlite import SqliteLog
 from tailrace.config import IngestSettings, LogSettings
 from tailrace.ingest.gateway import Gateway
@@ -61,7 +62,7 @@ class House:
         messages: list[str] = []
         while items := self.reader.poll(bytes_max=1 << 26, timeout_s=0):
             for item in items:
-                if item.record.content_type == ARROW_STREAM:
+                if isinstance(item, LogRecord) and item.record.content_type == ARROW_STREAM:
                     messages += decode_batch(item.record.payload)["message"].to_pylist()
         return messages
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import resource
+import threading
 from pathlib import Path
 from typing import Any
 
@@ -14,7 +15,7 @@ import pytest
 from tailrace.config import JsonlSettings
 from tailrace.errors import RetryLater, Stop
 from tailrace.model.batch import batch_of_rows, with_identity
-from tailrace.store.jsonl import JsonlStore
+from tailrace.store.jsonl import JsonlStore, open_when_free
 from tailrace.store.jsonl_progress import Progress, decode_progress, encode_progress, write_progress
 
 NOON_US = 1_763_726_400_000_000  # 2025-11-21T12:00:00Z
@@ -171,3 +172,27 @@ def test_progress_reads_back_what_was_written() -> None:
     for at in range(len(data) - 1):
         with pytest.raises(ValueError, match=r"."):
             decode_progress(data[:at] + bytes([data[at] ^ 1]) + data[at + 1 :])
+
+
+def test_a_second_writer_stands_by_until_the_first_is_gone(tmp_path: Path) -> None:
+    """Then it goes on where that one ended; one that is told to stop meanwhile gives up."""
+    settings, clock = JsonlSettings(), Settable()
+    first = open_when_free(tmp_path, settings=settings, clock=clock, stopping=threading.Event())
+    first.write([batch(0, "a")], {0: 1})
+    stopping = threading.Event()
+    stopping.set()
+    with pytest.raises(RetryLater, match="another process writes here"):
+        open_when_free(tmp_path, settings=settings, clock=clock, stopping=stopping)
+    opened: list[JsonlStore] = []
+    waiting = threading.Thread(
+        target=lambda: opened.append(
+            open_when_free(tmp_path, settings=settings, clock=clock, stopping=threading.Event())
+        )
+    )
+    waiting.start()
+    first.write([batch(1, "b")], {0: 2})
+    assert not opened
+    first.close()
+    waiting.join(10)
+    assert opened[0].reached() == {0: 2}
+    opened[0].close()

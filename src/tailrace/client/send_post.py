@@ -6,6 +6,7 @@ import math
 import random
 import threading
 import time
+import uuid
 from collections.abc import Callable
 from dataclasses import dataclass
 
@@ -60,14 +61,15 @@ class Poster:
     def post(self, body: bytes, content_type: str) -> Receipt:
         """Send until it is acknowledged: the events are durable on return.
 
-        A body whose answer was lost is sent again, so its events may be there twice. Raises `click.ClickException`
-        when the server refuses the body or stays away for too long.
+        A body whose answer was lost is sent again under the same Idempotency-Key, and stored once. Raises
+        `click.ClickException` when the server refuses the body or stays away for too long.
         """
+        headers = {"content-type": content_type, "idempotency-key": str(uuid.uuid4())}
         started_s = time.monotonic()
         attempt = 0
         while True:
             try:
-                answer = self._connection.request("POST", "/logs", body=body, headers={"content-type": content_type})
+                answer = self._connection.request("POST", "/logs", body=body, headers=headers)
                 self._answered = True
                 return _receipt(answer.json())
             except ServerError as error:

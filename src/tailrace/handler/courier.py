@@ -7,15 +7,18 @@ reliever: the sender keeps its batch in hand, the queue fills up, and then event
 
 from __future__ import annotations
 
+import contextlib
 import random
 import threading
 import time
+import uuid
 from collections.abc import Callable
 from dataclasses import dataclass
+from typing import NamedTuple
 
 from tailrace.handler.counters import Tally
 from tailrace.handler.event import Captured
-from tailrace.handler.post import Away, Delivered, Poster, backoff_s
+from tailrace.handler.post import Away, Delivered, Poster, Refused, backoff_s
 from tailrace.handler.queue import EventQueue, Taken
 from tailrace.handler.spool import Spool
 
@@ -31,12 +34,26 @@ class CourierThread(threading.Thread):
     """What is logged on such a thread (by urllib's relatives, say) is not sent: it would never end."""
 
 
+class _Body(NamedTuple):
+    """What is one request, however often it is tried: `key` tells the server that it is the same one."""
+
+    key: str | None
+    lines: list[bytes]
+
+    def halves(self) -> list[_Body]:
+        """The same halves under the same keys, whenever the body is halved."""
+        half = len(self.lines) // 2
+        first, second = (self.key and f"{self.key}.{number}" for number in (1, 2))
+        return [_Body(first, self.lines[:half]), _Body(second, self.lines[half:])]
+
+
 @dataclass(slots=True)
 class _Parcel:
-    """Events in hand, rendered; `lines` are those that are not safe yet."""
+    """Events in hand, rendered; `bodies` are those that are not safe yet. `tried`: some may have arrived."""
 
     taken: Taken
-    lines: list[bytes]
+    bodies: list[_Body]
+    tried: bool = False
 
 
 class Courier:
@@ -101,8 +118,9 @@ class Courier:
             left.append(taken)
         dropped = 0
         for taken in left:
-            if not self._put_aside(self._wrap(taken)) and self._queue.settle(taken):
-                dropped += len(taken.events)
+            parcel = self._parcel_of(taken)
+            if not self._put_aside(parcel) and self._queue.settle(taken):
+                dropped += sum(len(body.lines) for body in parcel.bodies)
         if dropped:
             self._tally.add(dropped=dropped)
             self._report(
@@ -141,8 +159,8 @@ class Courier:
 
     def _send(self, parcel: _Parcel) -> None:
         if self._may_send():
-            parcel.lines = self._offer(parcel.lines)
-            if not parcel.lines:
+            parcel.tried = True
+            if self._offer(parcel.bodies):
                 self._parcel = None
                 self._settle(parcel.taken)
                 return
@@ -157,36 +175,41 @@ class Courier:
                 return
             with segment:
                 lines = segment.lines()
-                if not lines or not self._offer(lines):
+                if not lines or self._offer([_Body(segment.key, lines)]):
                     segment.delete()
         except OSError as error:
             self._spool_waits = False
             self._report("spool", f"the spool cannot be read: {error}")
 
-    def _offer(self, lines: list[bytes]) -> list[bytes]:
-        """Post the lines; returns those that are still to be kept, because the server is away."""
-        outcome = self._poster.post(lines)
-        if isinstance(outcome, Away):
-            self._failures += 1
-            now_s = time.monotonic()
-            self._not_before_s = now_s + outcome.retry_after_s
-            self._retry_at_s = now_s + max(backoff_s(self._failures, random.random()), outcome.retry_after_s)
-            self._report("away", f"{outcome.detail}; events wait in {'the spool' if self._spool else 'memory'}")
-            return lines
-        self._failures = 0
-        self._retry_at_s = self._not_before_s = 0.0
-        if isinstance(outcome, Delivered):
-            self._tally.add(sent=len(lines) - outcome.rejected, rejected=outcome.rejected)
-            if outcome.rejected:
-                self._report("rejected", f"the server could not decode every event: {outcome.detail}")
-            return []
-        if outcome.too_large and len(lines) > 1:
-            half = len(lines) // 2
-            left = self._offer(lines[:half])
-            return [*left, *lines[half:]] if left else self._offer(lines[half:])
-        self._tally.add(rejected=len(lines))
-        self._report("refused", f"the server refused {len(lines)} events for good: {outcome.detail}")
-        return []
+    def _offer(self, bodies: list[_Body]) -> bool:
+        """Post the bodies, and take from the list what need not be kept. False when the server is away."""
+        while bodies:
+            body = bodies[0]
+            outcome = self._poster.post(body.lines, body.key)
+            if isinstance(outcome, Away):
+                self._wait_for_server(outcome)
+                return False
+            self._failures = 0
+            self._retry_at_s = self._not_before_s = 0.0
+            if isinstance(outcome, Refused) and outcome.too_large and len(body.lines) > 1:
+                bodies[:1] = body.halves()
+                continue
+            if isinstance(outcome, Delivered):
+                self._tally.add(sent=len(body.lines) - outcome.rejected, rejected=outcome.rejected)
+                if outcome.rejected:
+                    self._report("rejected", f"the server could not decode every event: {outcome.detail}")
+            else:
+                self._tally.add(rejected=len(body.lines))
+                self._report("refused", f"the server refused {len(body.lines)} events for good: {outcome.detail}")
+            _take_out(bodies, body)
+        return True
+
+    def _wait_for_server(self, away: Away) -> None:
+        self._failures += 1
+        now_s = time.monotonic()
+        self._not_before_s = now_s + away.retry_after_s
+        self._retry_at_s = now_s + max(backoff_s(self._failures, random.random()), away.retry_after_s)
+        self._report("away", f"{away.detail}; events wait in {'the spool' if self._spool else 'memory'}")
 
     def _may_send(self) -> bool:
         return time.monotonic() >= self._retry_at_s
@@ -211,7 +234,12 @@ class Courier:
     # Both
 
     def _wrap(self, taken: Taken) -> _Parcel:
-        return _Parcel(taken, [self._render(event) for event in taken.events])
+        return _Parcel(taken, [_Body(str(uuid.uuid4()), [self._render(event) for event in taken.events])])
+
+    def _parcel_of(self, taken: Taken) -> _Parcel:
+        """The one that the sender still holds, when it is that, with the keys that it has tried."""
+        held = self._parcel
+        return held if held is not None and held.taken.first == taken.first else self._wrap(taken)
 
     def _put_aside(self, parcel: _Parcel) -> bool:
         """Into the spool, durable on return. False when there is none, or it is full or broken."""
@@ -219,15 +247,18 @@ class Courier:
             return False
         if not self._queue.is_in_hand(parcel.taken):
             return True  # `close` did not wait for this thread, and has put the events aside itself.
-        try:
-            kept = self._spool.append(parcel.lines)
-        except OSError as error:
-            self._report("spool", f"the spool cannot be written: {error}")
-            return False
-        if not kept:
-            self._report("spool-full", "the spool is full; events wait in memory")
-            return False
-        self._tally.add(spooled=len(parcel.lines))
+        # When this is `close`, the sender may still be waiting for the answer to one of them.
+        for body in list(parcel.bodies):
+            try:
+                kept = self._spool.append(body.lines, key=body.key if parcel.tried else None)
+            except OSError as error:
+                self._report("spool", f"the spool cannot be written: {error}")
+                return False
+            if not kept:
+                self._report("spool-full", "the spool is full; events wait in memory")
+                return False
+            self._tally.add(spooled=len(body.lines))
+            _take_out(parcel.bodies, body)
         self._spool_waits = True
         self._settle(parcel.taken)
         return True
@@ -236,3 +267,9 @@ class Courier:
         self._queue.settle(taken)
         with self._settled:
             self._settled.notify_all()
+
+
+def _take_out(bodies: list[_Body], body: _Body) -> None:
+    """Unless the other thread that holds the list has done so already."""
+    with contextlib.suppress(ValueError):
+        bodies.remove(body)

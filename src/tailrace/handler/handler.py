@@ -30,7 +30,8 @@ class TailraceHandler(logging.Handler):
     earlier one has left there. Past all bounds, new events are dropped and counted. `counters` tells how many;
     the first trouble of each kind is also told on standard error.
 
-    Delivery is at least once: an answer that gets lost makes the batch come twice.
+    A batch whose answer got lost is sent again under the same Idempotency-Key, which the spool keeps too: the server
+    stores it once.
 
     At exit (`logging.shutdown`, which Python calls itself) it waits up to `exit_timeout_s` for the server; what is
     left then goes to the spool, or is dropped. A forked child starts with an empty queue and threads of its own.

@@ -65,20 +65,23 @@ class Poster:
         self._timeout_s = timeout_s
         self._connection: http.client.HTTPConnection | None = None
 
-    def post(self, lines: Sequence[bytes]) -> Outcome:
-        """Send the lines as one body, gzip-compressed. Raises nothing."""
+    def post(self, lines: Sequence[bytes], key: str | None) -> Outcome:
+        """Send the lines as one body, gzip-compressed. Raises nothing.
+
+        A body that comes twice under one `key`, its Idempotency-Key, is stored once.
+        """
         # Level 1: log lines shrink to about a fifth already, and the application needs its processor more.
         body = gzip.compress(b"".join(lines), compresslevel=1, mtime=0)
         try:
             reused = self._connection is not None
             try:
-                return self._exchange(body, len(lines))
+                return self._exchange(body, len(lines), key)
             except (ConnectionError, http.client.BadStatusLine):
                 self.close()
                 if not reused:
                     raise
                 # Servers close idle connections; that says nothing about whether they are there.
-                return self._exchange(body, len(lines))
+                return self._exchange(body, len(lines), key)
         except (OSError, http.client.HTTPException, ValueError) as error:
             self.close()
             return Away(0, f"{self.url} cannot be reached: {type(error).__name__}: {error}")
@@ -88,10 +91,12 @@ class Poster:
             self._connection.close()
             self._connection = None
 
-    def _exchange(self, body: bytes, count: int) -> Outcome:
+    def _exchange(self, body: bytes, count: int, key: str | None) -> Outcome:
         if self._connection is None:
             self._connection = self._connection_type(self._host, self._port, timeout=self._timeout_s)
         headers = {"Content-Type": "application/x-ndjson", "Content-Encoding": "gzip"}
+        if key is not None:
+            headers["Idempotency-Key"] = key
         self._connection.request("POST", self._path, body, headers)
         answer = self._connection.getresponse()
         text = answer.read(_ANSWER_BYTES_MAX)

@@ -1,6 +1,7 @@
 """The spool: where events wait on disk while the server is away.
 
-A folder of segments, `TIME-PID-NUMBER.ndjson`, each a run of NDJSON lines.
+A folder of segments, `TIME-PID-NUMBER-KEY.ndjson`, each a run of NDJSON lines that is sent as one request with KEY
+as its Idempotency-Key.
 
 Invariants
 ----------
@@ -10,8 +11,9 @@ Invariants
 * What `append` has returned is fsynced, the folder's entry included.
 * A line without its line end was being written when its process died; nobody was told that it is safe, and it is
   left out.
-* A segment is deleted only after the server has acknowledged it. A crash in between sends it once more: delivery
-  from the spool is at least once.
+* A segment is deleted only after the server has acknowledged it. A crash in between sends it once more, under the
+  same key and with the same lines, so that the server stores it once.
+* A batch that was sent already, and may have arrived, is a segment of its own under the key that it was sent with.
 * All segments together never pass `bytes_max` by the hand of one process; what does not fit is refused.
 """
 
@@ -21,6 +23,7 @@ import fcntl
 import os
 import threading
 import time
+import uuid
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
@@ -35,6 +38,9 @@ class Segment:
 
     def __init__(self, path: Path, descriptor: int, release: Callable[[int], None]) -> None:
         self.path = path
+        # What an older version has left there has no key.
+        parts = path.name.removesuffix(_SUFFIX).split("-", 3)
+        self.key = parts[3] if len(parts) == 4 else None
         self._descriptor = descriptor
         self._release = release
 
@@ -66,13 +72,18 @@ class Spool:
         self._claimed: set[int] = set()
         self._number = 0
 
-    def append(self, lines: Sequence[bytes]) -> bool:
-        """Keep the lines; durable on return. False when they do not fit. Raises `OSError` as the disk does."""
+    def append(self, lines: Sequence[bytes], *, key: str | None = None) -> bool:
+        """Keep the lines; durable on return. False when they do not fit. Raises `OSError` as the disk does.
+
+        With `key`, what these lines were sent with before, they are kept apart from others.
+        """
         data = b"".join(lines)
         with self._lock:
             if self.used_bytes() + len(data) > self._bytes_max:
                 return False
-            path, descriptor = self._writing or self._open_segment()
+            if key is not None:
+                self._seal()
+            path, descriptor = self._writing or self._open_segment(key or str(uuid.uuid4()))
             self._writing = path, descriptor
             size = os.fstat(descriptor).st_size
             try:
@@ -82,7 +93,7 @@ class Spool:
                 # The disk is full or broken: a half-written batch must not look like a whole one.
                 os.ftruncate(descriptor, size)
                 raise
-            if size + len(data) >= _SEGMENT_BYTES:
+            if key is not None or size + len(data) >= _SEGMENT_BYTES:
                 self._seal()
             return True
 
@@ -115,9 +126,9 @@ class Spool:
     def _segments(self) -> list[Path]:
         return sorted(path for path in self._folder.iterdir() if path.name.endswith(_SUFFIX))
 
-    def _open_segment(self) -> tuple[Path, int]:
+    def _open_segment(self, key: str) -> tuple[Path, int]:
         self._number += 1
-        name = f"{time.time_ns():020d}-{os.getpid()}-{self._number}"
+        name = f"{time.time_ns():020d}-{os.getpid()}-{self._number}-{key}"
         path = self._folder / f"{name}{_SUFFIX}"
         # It gets the name by which others find it only when it is locked.
         hidden = self._folder / f"{name}.new"

@@ -10,16 +10,17 @@ from __future__ import annotations
 import asyncio
 import threading
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
+from dataclasses import dataclass, field
 from typing import TypeVar
 
 import pyarrow as pa
 
 from tailrace.broker.port import Log, Record
 from tailrace.config import IngestSettings
-from tailrace.errors import SlowDown, UnsupportedMedia
+from tailrace.errors import BadInput, SlowDown, UnsupportedMedia
 from tailrace.ingest.arrow_logs import decode_arrow
 from tailrace.ingest.compression import decompress
 from tailrace.ingest.dead_letters import dead_letter_batch
@@ -28,8 +29,17 @@ from tailrace.ingest.gathering import Gathering, single_line
 from tailrace.ingest.json_logs import decode_json
 from tailrace.ingest.receipt import Receipt
 from tailrace.model.batch import ARROW_STREAM, encode_batch
+from tailrace.model.claim import (
+    CLAIM,
+    KEY_CHARACTERS_MAX,
+    ONLY_STORE,
+    is_key,
+    letter_claim,
+    rejected_claim,
+    request_claim,
+)
 from tailrace.model.clock import Clock
-from tailrace.model.dead_letter import DEAD_LETTERS, REPLAYS
+from tailrace.model.dead_letter import DEAD_LETTERS
 from tailrace.ops.metrics import Metrics
 
 JSON_LINES = "application/x-ndjson"
@@ -40,6 +50,14 @@ _JSON_TYPES = frozenset(
 )
 
 T = TypeVar("T")
+
+
+@dataclass(frozen=True, slots=True)
+class _Marks:
+    """Headers of the records that are made of a body: of its events, and of its rejected lines."""
+
+    events: Mapping[str, str] = field(default_factory=dict)
+    rejected: Mapping[str, str] = field(default_factory=dict)
 
 
 class Gateway:
@@ -64,34 +82,52 @@ class Gateway:
         finally:
             self._claim(-held.bytes)
 
-    async def accept(self, body: bytes, *, content_type: str, content_encoding: str | None, source: str) -> Receipt:
+    async def accept(
+        self,
+        body: bytes,
+        *,
+        content_type: str,
+        content_encoding: str | None,
+        source: str,
+        idempotency_key: str | None = None,
+    ) -> Receipt:
         """Decode and append. On return all of it is durable.
+
+        A body with the key of an earlier one is answered like that, and left out by whoever reads the log.
 
         Raises `BadInput` when the body as a whole is wrong, `SlowDown` and `RetryLater` as the log does; then
         nothing of it was kept.
         """
+        marks = _Marks() if idempotency_key is None else self._marks(idempotency_key)
         media_type = content_type.partition(";")[0].strip().lower()
         if media_type != ARROW_STREAM and media_type not in _JSON_TYPES:
             raise UnsupportedMedia(
                 f"content type {media_type!r} is not understood; "
                 f"send application/json, {JSON_LINES} or {ARROW_STREAM}"
             )
-        if media_type != ARROW_STREAM and not content_encoding and (line := single_line(body)) is not None:
+        # A key is that of a record of its own: one with the events of others would leave those out as well.
+        gathered = idempotency_key is None and media_type != ARROW_STREAM and not content_encoding
+        if gathered and (line := single_line(body)) is not None:
             return await self._gathering.accept(line, source)
         return await self._append(
-            lambda: self._decode_body(body, media_type, content_encoding), media_type, lambda line: (source, line)
+            lambda: self._decode_body(body, media_type, content_encoding),
+            media_type,
+            lambda line: (source, line),
+            marks,
         )
 
-    async def replay(self, raw: bytes, *, content_type: str, letter_id: str) -> Receipt:
+    async def replay(self, raw: bytes, *, content_type: str, letter_id: str, only_store: str | None) -> Receipt:
         """Decode the bytes of a dead letter, mended or not, and append their events.
 
-        When a line is still wrong nothing is appended: the receipt names it, and the letter stays.
+        `only_store` names the store that had refused the event; the others have it. When a line is still wrong
+        nothing is appended: the receipt names it, and the letter stays.
         """
         decoded = await self._in_thread(lambda: self._decode(raw, content_type))
         if decoded.rejected or not decoded.events.num_rows:
             return Receipt(0, decoded.rejected)
         payload = await self._in_thread(lambda: encode_batch(decoded.events))
-        await self._durable([Record(ARROW_STREAM, payload, decoded.events.num_rows, {REPLAYS: letter_id})])
+        headers = {CLAIM: letter_claim(letter_id)} | ({} if only_store is None else {ONLY_STORE: only_store})
+        await self._durable([Record(ARROW_STREAM, payload, decoded.events.num_rows, headers)])
         return Receipt(decoded.events.num_rows, [])
 
     def close(self) -> None:
@@ -100,12 +136,25 @@ class Gateway:
 
     async def _append_lines(self, lines: Sequence[bytes], sources: Sequence[str]) -> list[Rejected]:
         receipt = await self._append(
-            lambda: self._decode(b"\n".join(lines), JSON_LINES), JSON_LINES, lambda line: (sources[line - 1], 1)
+            lambda: self._decode(b"\n".join(lines), JSON_LINES),
+            JSON_LINES,
+            lambda line: (sources[line - 1], 1),
+            _Marks(),
         )
         return receipt.rejected
 
+    def _marks(self, key: str) -> _Marks:
+        if not is_key(key):
+            raise BadInput(f"Idempotency-Key has to be 1 to {KEY_CHARACTERS_MAX} printable characters of ASCII")
+        now_us = self._clock()
+        return _Marks({CLAIM: request_claim(key, now_us)}, {CLAIM: rejected_claim(key, now_us)})
+
     async def _append(
-        self, decode: Callable[[], Decoded], content_type: str, place_of: Callable[[int], tuple[str, int]]
+        self,
+        decode: Callable[[], Decoded],
+        content_type: str,
+        place_of: Callable[[int], tuple[str, int]],
+        marks: _Marks,
     ) -> Receipt:
         """`place_of` tells the source of a rejected line, and its number there."""
 
@@ -113,10 +162,11 @@ class Gateway:
             decoded = decode()
             records = []
             if decoded.events.num_rows:
-                records.append(Record(ARROW_STREAM, encode_batch(decoded.events), decoded.events.num_rows))
+                payload = encode_batch(decoded.events)
+                records.append(Record(ARROW_STREAM, payload, decoded.events.num_rows, marks.events))
             if decoded.rejected:
                 letters = self._dead_letters(decoded.rejected, content_type, place_of)
-                records.append(Record(DEAD_LETTERS, encode_batch(letters), 0))
+                records.append(Record(DEAD_LETTERS, encode_batch(letters), 0, marks.rejected))
             return decoded, records
 
         decoded, records = await self._in_thread(work)

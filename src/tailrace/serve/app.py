@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import asynccontextmanager
 from importlib.metadata import version
 from typing import Any
@@ -18,7 +18,7 @@ from tailrace.serve.figures_routes import figures_router
 from tailrace.serve.health_routes import health_router
 from tailrace.serve.logs_route import logs_router
 from tailrace.serve.openapi import finished_openapi
-from tailrace.serve.places import Places
+from tailrace.serve.places import Places, Vitals
 from tailrace.serve.problems import add_problem_handlers
 from tailrace.serve.query_threads import QueryThreads
 from tailrace.serve.rendering import Renderer
@@ -36,20 +36,46 @@ _PROBLEMS: dict[int | str, dict[str, Any]] = {
 
 
 def create_app(places: Places, *, routers: Sequence[APIRouter] = ()) -> FastAPI:
-    """The application; `routers` come first, so that they can take a path's other methods.
+    """The application that answers queries; `routers` come first, so that they can take a path's other methods.
 
     It holds threads from its start, and lets go of them at its lifespan's end; the places stay open.
     """
     serving = Serving(places, QueryThreads(places.settings.query, places.metrics), Renderer())
     tails = Tails(places, serving.renderer)
 
-    @asynccontextmanager
-    async def lifespan(_: FastAPI) -> AsyncIterator[None]:
-        yield
-        places.stopping.set()
+    async def close() -> None:
+        await places.answers.close()
         tails.close()
         serving.threads.close()
         serving.renderer.close()
+
+    return role_app(
+        places,
+        routers=[
+            *routers,
+            logs_router(serving),
+            search_router(serving),
+            figures_router(serving),
+            context_router(serving),
+            tail_router(serving, tails),
+            sql_router(serving),
+            dead_letter_router(places),
+        ],
+        close=close,
+    )
+
+
+def role_app(
+    vitals: Vitals, *, routers: Sequence[APIRouter] = (), close: Callable[[], Awaitable[None]] | None = None
+) -> FastAPI:
+    """The application of one role: its routes, health and figures. `close` is called at the end of its lifespan."""
+
+    @asynccontextmanager
+    async def lifespan(_: FastAPI) -> AsyncIterator[None]:
+        yield
+        vitals.stopping.set()
+        if close is not None:
+            await close()
 
     app = FastAPI(
         title="Tailrace",
@@ -61,17 +87,7 @@ def create_app(places: Places, *, routers: Sequence[APIRouter] = ()) -> FastAPI:
         responses=_PROBLEMS,
     )
     add_problem_handlers(app)
-    for router in (
-        *routers,
-        logs_router(serving),
-        search_router(serving),
-        figures_router(serving),
-        context_router(serving),
-        tail_router(serving, tails),
-        sql_router(serving),
-        dead_letter_router(places),
-        health_router(places),
-    ):
+    for router in (*routers, health_router(vitals)):
         app.include_router(router)
 
     @app.get("/docs", include_in_schema=False)

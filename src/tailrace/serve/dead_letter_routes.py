@@ -11,6 +11,7 @@ from fastapi import APIRouter, Path, Query, Request, Response
 from pydantic import Field
 
 from tailrace.errors import TooLarge
+from tailrace.model.dead_letter import store_of
 from tailrace.serve.histogram import time_text
 from tailrace.serve.parameters import Parameters
 from tailrace.serve.places import Places
@@ -68,14 +69,19 @@ def dead_letter_router(places: Places) -> APIRouter:
         openapi_extra={"requestBody": {"content": {"application/octet-stream": {"schema": {"type": "string"}}}}},
     )
     async def replay_letter(id: LetterId, request: Request) -> Response:
-        """Decode it again and take its events in; then it is dropped.
+        """Decode it again and take its events in; then it is dropped. What one store had refused goes to that store.
 
         The request's body, when there is one, is the mended text that is decoded instead of the letter's own. A
         letter is replayed once, however often this is called.
         """
         mended = await _read_body(request, places.settings.ingest.body_bytes_max)
         letter = await asyncio.to_thread(letters.get, id)
-        receipt = await places.gateway.replay(mended or letter.raw, content_type=letter.content_type, letter_id=id)
+        receipt = await places.gateway.replay(
+            mended or letter.raw,
+            content_type=letter.content_type,
+            letter_id=letter.id,
+            only_store=store_of(letter.source),
+        )
         if receipt.rejected or not receipt.accepted:
             told = [{"line": each.line, "reason": each.reason} for each in receipt.rejected[:_ERRORS_TOLD_MAX]]
             return problem_response(400, f"dead letter {id} still cannot be decoded; it stays", errors=told)

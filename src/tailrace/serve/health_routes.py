@@ -14,7 +14,7 @@ from fastapi import APIRouter, Response
 from prometheus_client.exposition import CONTENT_TYPE_PLAIN_0_0_4, generate_latest
 
 from tailrace.serve.histogram import time_text
-from tailrace.serve.places import Places
+from tailrace.serve.places import Vitals
 from tailrace.serve.problems import problem_response
 from tailrace.serve.schemas import Healthy, Problem, Ready, Status
 
@@ -25,7 +25,7 @@ _SECRET_IN_URL = re.compile(r"(://)[^/@]*@")
 _SECRET_PARAMETER = re.compile(r"([?&][^=&]*(?:password|secret|token|key)[^=&]*=)[^&]*", re.IGNORECASE)
 
 
-def health_router(places: Places) -> APIRouter:
+def health_router(vitals: Vitals) -> APIRouter:
     router = APIRouter(tags=["operations"])
 
     @router.get("/healthz", summary="Whether the process lives", response_model=Healthy)
@@ -41,7 +41,7 @@ def health_router(places: Places) -> APIRouter:
     )
     async def readyz() -> Response:
         """Asks the log and the stores. 503 names each place that is missing, and why."""
-        found = await asyncio.to_thread(places.readiness)
+        found = await asyncio.to_thread(vitals.readiness)
         each = [asdict(one) for one in found]
         missing = [one for one in found if not one.ready]
         if not missing:
@@ -58,26 +58,26 @@ def health_router(places: Places) -> APIRouter:
     async def metrics() -> Response:
         """Every metric in Prometheus' text format."""
         # Some figures are read from a store when they are asked for.
-        text = await asyncio.to_thread(generate_latest, places.metrics.registry)
+        text = await asyncio.to_thread(generate_latest, vitals.metrics.registry)
         return Response(text, headers={"Content-Type": CONTENT_TYPE_PLAIN_0_0_4})
 
     @router.get("/api/status", summary="Figures and settings", response_model=Status)
     async def status() -> Response:
         """The figures of the log and the stores, and the settings in force, with secrets masked."""
-        return Response(await asyncio.to_thread(_status, places), media_type="application/json")
+        return Response(await asyncio.to_thread(_status, vitals), media_type="application/json")
 
     return router
 
 
-def _status(places: Places) -> bytes:
+def _status(vitals: Vitals) -> bytes:
     return orjson.dumps(
         {
             "version": version("tailrace"),
-            "now": time_text(places.clock()),
-            "log": asdict(places.log_figures()),
-            "stores": places.store_figures(),
-            "dead_letters": places.dead_letters.count(),
-            "settings": masked(places.settings.model_dump(mode="json")),
+            "now": time_text(vitals.clock()),
+            "log": asdict(vitals.log_figures()),
+            "stores": vitals.store_figures(),
+            "dead_letters": None if vitals.dead_letters is None else vitals.dead_letters.count(),
+            "settings": masked(vitals.settings.model_dump(mode="json")),
         },
         option=orjson.OPT_NON_STR_KEYS,
     )

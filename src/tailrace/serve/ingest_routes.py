@@ -14,6 +14,7 @@ from tailrace.errors import TailraceError, TooLarge
 from tailrace.ingest.gateway import JSON_LINES, Gateway, Reservation
 from tailrace.ingest.receipt import Receipt
 from tailrace.model.batch import ARROW_STREAM
+from tailrace.model.claim import KEY_CHARACTERS_MAX
 from tailrace.ops.metrics import Metrics
 from tailrace.serve.problems import PROBLEM_JSON, problem_body
 from tailrace.serve.schemas import Problem
@@ -53,6 +54,16 @@ _BODY = {
     },
 }
 
+# Read from the request by hand: every request would pay for a declared header.
+_IDEMPOTENCY_KEY = {
+    "name": "Idempotency-Key",
+    "in": "header",
+    "required": False,
+    "description": "A text of the client's own for this body, a UUID say. A body that is sent again with the same "
+    "one is stored once.",
+    "schema": {"type": "string", "minLength": 1, "maxLength": KEY_CHARACTERS_MAX, "pattern": "^[ -~]*$"},
+}
+
 
 def ingest_router(gateway: Gateway, *, settings: IngestSettings, metrics: Metrics) -> APIRouter:
     router = APIRouter(tags=["ingest"])
@@ -67,7 +78,7 @@ def ingest_router(gateway: Gateway, *, settings: IngestSettings, metrics: Metric
             413: {"model": Problem, "description": "The body is too large; `detail` names the setting"},
             415: {"model": Problem, "description": "A content type or encoding that is not understood"},
         },
-        openapi_extra={"requestBody": _BODY},
+        openapi_extra={"requestBody": _BODY, "parameters": [_IDEMPOTENCY_KEY]},
     )
     async def post_logs(request: Request) -> Response:
         """One JSON object, an array of them, one a line (NDJSON), or an Arrow stream; gzip, zstd, deflate or plain.
@@ -85,6 +96,7 @@ def ingest_router(gateway: Gateway, *, settings: IngestSettings, metrics: Metric
                     content_type=request.headers.get("content-type", ""),
                     content_encoding=request.headers.get("content-encoding"),
                     source=f"POST /logs from {client.host}" if client else "POST /logs",
+                    idempotency_key=request.headers.get("idempotency-key"),
                 )
         except ClientDisconnect:
             # Nobody is there to read an answer.

@@ -5,14 +5,16 @@ from __future__ import annotations
 import threading
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
+from typing import Protocol
 
 from tailrace.broker.port import LogFigures
 from tailrace.config import Settings
 from tailrace.ingest.gateway import Gateway
 from tailrace.model.clock import Clock
 from tailrace.ops.metrics import Metrics
-from tailrace.store.dead_letters import DeadLetters
-from tailrace.store.port import Hot, Searchable
+from tailrace.serve.cache import AnswerCache
+from tailrace.store.dead_letters import DeadLetter
+from tailrace.store.port import HotReader, Searchable
 from tailrace.store.sandbox.run import Tabular
 
 
@@ -25,9 +27,29 @@ class Readiness:
     detail: str = ""
 
 
-@dataclass(frozen=True, slots=True)
-class Places:
-    """`searchable` answers over hot and lake together; `tables` gives the same events to SQL.
+class Counted(Protocol):
+    def count(self) -> int: ...
+
+
+class Letters(Counted, Protocol):
+    """The dead letters, as people look after them. Every change is durable on return."""
+
+    def list(self, *, limit: int, before: str | None = None) -> Sequence[DeadLetter]:
+        """Newest first by identity; those below the id `before`, which need not be there any more."""
+        ...
+
+    def get(self, id: str) -> DeadLetter:
+        """Raises `NotFound`."""
+        ...
+
+    def drop(self, id: str) -> None:
+        """Raises `NotFound`."""
+        ...
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Vitals:
+    """What every role can tell of itself. `dead_letters` is None for a role that does not keep any.
 
     `readiness`, `log_figures` and `store_figures` may block; they are called in threads. `stopping` is set when the
     server is asked to end, so that live tails end by themselves.
@@ -36,12 +58,20 @@ class Places:
     settings: Settings
     clock: Clock
     metrics: Metrics
-    searchable: Searchable
-    tables: Tabular
-    hot: Hot
-    dead_letters: DeadLetters
-    gateway: Gateway
     readiness: Callable[[], Sequence[Readiness]]
     log_figures: Callable[[], LogFigures]
     store_figures: Callable[[], Mapping[str, Mapping[str, int | float | str]]]
+    dead_letters: Counted | None = None
     stopping: threading.Event = field(default_factory=threading.Event)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Places(Vitals):
+    """What queries need. `searchable` answers over hot and store together; `tables` gives the same events to SQL."""
+
+    searchable: Searchable
+    tables: Tabular
+    hot: HotReader
+    dead_letters: Letters
+    gateway: Gateway
+    answers: AnswerCache

@@ -168,7 +168,8 @@ class Status(Answer):
     log: dict[str, Any]
     """Bytes and records of the log, and what each group has not read yet."""
     stores: dict[str, dict[str, Any]]
-    dead_letters: int
+    dead_letters: int | None
+    """None: this role keeps none."""
     settings: dict[str, Any]
     """What is in force; secrets are masked."""
 
