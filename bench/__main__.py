@@ -14,6 +14,7 @@ import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 
+from bench.distributed import distributed_rows
 from bench.floor import arrow_body, floor_events_per_s
 from bench.load import send_bodies, small_requests_per_s
 from bench.queries import query_rows
@@ -25,11 +26,12 @@ from tailrace.config import LakeSettings, Settings
 from tailrace.model.batch import ARROW_STREAM, encode_batch
 from tailrace.model.clock import system_clock_us
 from tailrace.store.lake import check, compaction
-from tailrace.wiring import open_lake
+from tailrace.wiring.stores import open_lake
 
 BODY_EVENTS = 5_000
 NDJSON = "application/x-ndjson"
 MIB = 1 << 20
+PARTS = ("ingest", "queries", "distributed")
 
 
 def main() -> None:
@@ -38,10 +40,18 @@ def main() -> None:
     options.add_argument("--large", type=int, default=30_000_000, help="events of the lake that is queried")
     options.add_argument("--seed", type=int, default=1)
     options.add_argument("--out", type=Path, default=Path("bench/out"))
+    options.add_argument("--part", choices=PARTS, action="append", help="only this; may be repeated")
     chosen = options.parse_args()
+    parts = chosen.part or list(PARTS)
+    rows: list[Row] = []
     folder = Path(tempfile.mkdtemp(prefix="tailrace-bench-"))
     try:
-        rows = [*ingest_rows(folder, chosen.events, chosen.seed), *large_rows(folder, chosen.large, chosen.seed)]
+        if "ingest" in parts:
+            rows += ingest_rows(folder, chosen.events, chosen.seed)
+        if "queries" in parts:
+            rows += large_rows(folder, chosen.large, chosen.seed)
+        if "distributed" in parts:
+            rows += map(said_row, distributed_rows(folder, chosen.events, chosen.seed))
     finally:
         shutil.rmtree(folder, ignore_errors=True)
     machine = {"cores": os.cpu_count(), "python": platform.python_version(), "system": platform.platform()}

@@ -12,6 +12,9 @@ from tailrace.errors import TailraceError
 # Name, where it is, and its line in `tailrace --help`: listing the commands must not import them.
 _COMMANDS = {
     "up": ("tailrace.commands.up:up", "Run the whole platform on this machine."),
+    "gateway": ("tailrace.commands.roles:gateway", "Run the role that takes events in."),
+    "worker": ("tailrace.commands.roles:worker", "Run the role that stores events."),
+    "api": ("tailrace.commands.roles:api", "Run the role that answers queries."),
     "send": ("tailrace.client.send:send", "Send log files or standard input."),
     "search": ("tailrace.client.search:search", "Find events."),
     "tail": ("tailrace.client.tail:tail", "Watch events as they come in."),
@@ -19,6 +22,7 @@ _COMMANDS = {
     "generate": ("tailrace.client.generate:generate", "Make realistic events at a chosen rate."),
     "fetch": ("tailrace.client.fetch:fetch", "Query at random and measure the answers."),
     "dead-letters": ("tailrace.client.dead_letters:dead_letters", "Look at, mend, replay what could not be decoded."),
+    "spark": ("tailrace.commands.spark:spark", "Run the same work on Spark: stream, counts, re-index."),
     "lake": ("tailrace.commands.lake:lake", "Look after the lake: info, check, compact, retain."),
     "config": ("tailrace.commands.config:config", "Show the settings in force and where each came from."),
 }

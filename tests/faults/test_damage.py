@@ -16,7 +16,7 @@ from tests.server import Server
 pytestmark = pytest.mark.slow
 
 # No flush within the test: the events are in the log only, and in what hot makes of it.
-LOG_ONLY = ("--set", "lake.flush_interval_s=3600")
+LOG_ONLY = ("--set", "worker.flush_interval_s=3600")
 
 
 def post(server: Server, start: int, count: int) -> None:

@@ -54,7 +54,7 @@ def test_a_full_disk_refuses_keeps_what_was_acknowledged_and_recovers(small_disk
             acknowledged.extend(keys)
         return status
 
-    with Server(small_disk / "data", "--set", "lake.flush_interval_s=0.3") as server:
+    with Server(small_disk / "data", "--set", "worker.flush_interval_s=0.3") as server:
         deadline = time.monotonic() + 120
         refusals = 0
         while refusals < 20:

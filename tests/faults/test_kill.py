@@ -82,7 +82,16 @@ def test_every_acknowledged_event_is_in_every_store_once_after_fifty_kills(tmp_p
     instants = random.Random(20250328)
     server = Server(
         tmp_path / "data",
-        *("--set", "jsonl.enabled=true", "--set", "lake.flush_interval_s=0.2", "--set", "lake.flush_rows=2000"),
+        *(
+            "--store",
+            "lake",
+            "--store",
+            "jsonl",
+            "--set",
+            "worker.flush_interval_s=0.2",
+            "--set",
+            "worker.flush_rows=2000",
+        ),
         *("--set", "jsonl.rotate_bytes=2000000", "--set", "jsonl.keep_files=1000"),
     )
     clients = [RecordingClient(server.port, seed) for seed in range(3)]

@@ -46,23 +46,48 @@ class Metrics:
             "tailrace_ingest_bytes_in_flight", "Request bodies being received and decoded.", registry=r
         )
         self.log_bytes = Gauge("tailrace_log_bytes", "Payload that the log holds.", registry=r)
+        self.log_lag_records = Gauge(
+            "tailrace_log_lag_records",
+            "Records of the log that a store has not committed yet.",
+            ["store"],
+            registry=r,
+        )
         self.log_lag_events = Gauge(
-            "tailrace_log_lag_events", "Events in the log that the worker has not committed yet.", registry=r
+            "tailrace_log_lag_events",
+            "Events of the log that a store has not committed yet; the embedded log alone can count them.",
+            ["store"],
+            registry=r,
         )
         self.hot_bytes = Gauge(
-            "tailrace_hot_bytes", "Events in memory that the stores do not hold yet, in bytes.", registry=r
+            "tailrace_hot_bytes",
+            "Newest events held in memory, or in Redis as a worker sees it, in bytes.",
+            registry=r,
         )
-        self.events_read = Counter("tailrace_events_read", "Events the worker has read from the log.", registry=r)
-        self.events_stored = Counter("tailrace_events_stored", "Events that every store has.", registry=r)
+        self.hot_events_skipped = Counter(
+            "tailrace_hot_events_skipped",
+            "Events that never got into Redis because it was away: queries see them once a store has them.",
+            registry=r,
+        )
+        self.events_read = Counter(
+            "tailrace_events_read", "Events read from the log, by the store they are for.", ["store"], registry=r
+        )
+        self.events_stored = Counter(
+            "tailrace_events_stored", "Events that a store has taken.", ["store"], registry=r
+        )
         self.dead_letters = Counter("tailrace_dead_letters", "Dead letters the worker has kept.", registry=r)
         self.dead_letters_pushed_out = Gauge(
             "tailrace_dead_letters_pushed_out",
             "Dead letters dropped, ever, to keep to dead_letters.bytes_max: the only events that are ever given up.",
             registry=r,
         )
+        self.ledger_skipped = Counter(
+            "tailrace_ledger_skipped",
+            "Operations on dead letters and claims that could not be decoded and were left out.",
+            registry=r,
+        )
         self.retries = Counter("tailrace_retries", "Calls that failed and were made again.", ["place"], registry=r)
         self.flush_seconds = Histogram(
-            "tailrace_flush_seconds", "Writing one flush to all stores.", buckets=_SECONDS, registry=r
+            "tailrace_flush_seconds", "Writing one flush to a store.", ["store"], buckets=_SECONDS, registry=r
         )
         self.query_seconds = Histogram(
             "tailrace_query_seconds",

@@ -14,13 +14,16 @@ Invariants
 
 from __future__ import annotations
 
+import fcntl
 import logging
 import os
+import threading
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import BinaryIO
 
 import numpy as np
 import numpy.typing as npt
@@ -37,21 +40,27 @@ FILE_NAME = "logs.txt"
 # Rows rendered at a time: some 16 MB of text, which bounds the memory whatever the size of a flush.
 _RENDER_ROWS = 65_536
 
+_LOCK_NAME = "logs.lock"
+_STAND_BY_S = 0.5
+
 _log = logging.getLogger(__name__)
 
 
 class JsonlStore:
-    """Implements `store.port.Store` on the files of one folder. For one thread.
+    """Implements `store.port.Store` on the files of one folder. For one thread, and nobody else writes there.
 
-    Raises `Stop` when the progress file is damaged, or is not there while `logs.txt` is.
+    `lock` is held until `close`. Raises `Stop` when the progress file is damaged, or missing beside `logs.txt`.
     """
 
     name = "jsonl"
 
-    def __init__(self, folder: str | Path, *, settings: JsonlSettings, clock: Clock) -> None:
+    def __init__(
+        self, folder: str | Path, *, settings: JsonlSettings, clock: Clock, lock: BinaryIO | None = None
+    ) -> None:
         self._folder = Path(folder)
         self._settings = settings
         self._clock = clock
+        self._lock = lock
         self._file = self._folder / FILE_NAME
         with _disk_errors(self._file):
             self._folder.mkdir(parents=True, exist_ok=True)
@@ -74,7 +83,9 @@ class JsonlStore:
             self._save(replace(self._progress, size_bytes=size_bytes, reached=reached))
 
     def close(self) -> None:
-        """Nothing is held open between two writes."""
+        """Another process may write to the folder from now on."""
+        if self._lock is not None:
+            self._lock.close()
 
     def _append(self, batches: Sequence[pa.RecordBatch]) -> int:
         """Write the lines that are not there yet behind the counted ones and fsync; returns the size then."""
@@ -182,3 +193,30 @@ def _disk_errors(path: Path) -> Iterator[None]:
         raise RetryLater(
             f"{error.filename or path}: the plain text copy cannot be written: {error.strerror}"
         ) from error
+
+
+def open_when_free(folder: Path, *, settings: JsonlSettings, clock: Clock, stopping: threading.Event) -> JsonlStore:
+    """The store, once no other process writes to the folder: until that one closes it or dies, this one stands by.
+
+    Raises `RetryLater` when `stopping` is set first, and as `JsonlStore` does.
+    """
+    with _disk_errors(folder):
+        folder.mkdir(parents=True, exist_ok=True)
+        lock = (folder / _LOCK_NAME).open("ab")
+    try:
+        # The kernel gives the lock back when its process dies.
+        while not _is_locked(lock):
+            if stopping.wait(_STAND_BY_S):
+                raise RetryLater(f"{folder}: another process writes here")
+        return JsonlStore(folder, settings=settings, clock=clock, lock=lock)
+    except BaseException:
+        lock.close()
+        raise
+
+
+def _is_locked(lock: BinaryIO) -> bool:
+    try:
+        fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return False
+    return True
