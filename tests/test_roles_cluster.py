@@ -127,8 +127,9 @@ def test_a_gateway_that_ends_answers_what_was_begun(cluster: Cluster) -> None:
     gateway = cluster.gateways[0]
     callers = Callers(gateway.port, 64)
     bodies = [SlowBody(gateway.port, f"c-slow{number}", parts=12, pause_s=0.2) for number in range(4)]
-    for each in (callers, *bodies):
-        each.start()
+    callers.start()
+    for body in bodies:
+        body.start()
     time.sleep(1)
     started_s = time.monotonic()
     assert gateway.stop() == 0

@@ -33,8 +33,9 @@ def test_what_was_begun_is_answered_and_what_was_acknowledged_is_stored(tmp_path
         callers = Callers(server.port, 64)
         bodies = [SlowBody(server.port, f"slow{number}", parts=12, pause_s=0.2) for number in range(4)]
         endless = SlowBody(server.port, "endless", parts=1000, pause_s=0.2)
-        for each in (callers, *bodies, endless):
-            each.start()
+        callers.start()
+        for body in (*bodies, endless):
+            body.start()
         time.sleep(1)
         started_s = time.monotonic()
         assert server.stop() == 0
