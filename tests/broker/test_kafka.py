@@ -261,10 +261,13 @@ def test_what_a_transaction_gave_up_is_not_read(kafka: Kafka, open_log: Open) ->
         producer.flush()
         finish()
     append(log, Record("application/json", b'{"message":"last"}', 1))
-    found = events_of(log.follower(), 7)
+    *found, (last, last_offset, _) = events_of(log.follower(), 7)
     assert [(message, offset) for message, offset, _ in found] == [
-        ("0.0", 0), ("0.1", 1), ("0.2", 2), ("2.0", 8), ("2.1", 9), ("2.2", 10), ("last", 16),
+        ("0.0", 0), ("0.1", 1), ("0.2", 2), ("2.0", 8), ("2.1", 9), ("2.2", 10),
     ]  # fmt: skip
+    # The mark of the last abort may be written before it or after.
+    assert last == "last"
+    assert last_offset in (15, 16)
 
 
 # Followers, and topics that were made anew.

@@ -93,11 +93,22 @@ def read_all(reader: LogReader, wanted: dict[tuple[int, int], bytes]) -> list[Lo
     return found
 
 
+def append_patiently(log: KafkaLog, one: Record) -> list[tuple[int, int]]:
+    """A broker that was just started may take longer to give a producer its number than a message may wait."""
+    until_s = time.monotonic() + TIMEOUT_S
+    while True:
+        try:
+            return append(log, one)
+        except RetryLater:
+            if time.monotonic() > until_s:
+                raise
+
+
 def test_a_broker_that_is_killed_and_comes_back_loses_nothing(own_kafka: Kafka) -> None:
     """Appends, polls, commits and figures ask to be tried again meanwhile, and all go on by themselves."""
     log = open_log(own_kafka.url(), options={"message.timeout.ms": "1500"})
     reader = log.reader("g")
-    (place,) = append(log, record("first"))
+    (place,) = append_patiently(log, record("first"))
     read(reader, 1)
     load = Load(log)
     load.wait_for_more(20)

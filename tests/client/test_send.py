@@ -339,6 +339,7 @@ def test_follow_sends_what_is_appended_and_ends_on_interrupt(sink: Sink, tmp_pat
     path.rename(tmp_path / "app.log.1")
     path.write_bytes(b"two\nthree")
     _wait(lambda: sink.messages == ["one", "two"])
+    time.sleep(1)  # The answer has to get there, too: a request that is interrupted is said to be.
     process.send_signal(2)
     assert b"3 lines sent" in process.communicate(timeout=30)[0]
     assert sink.messages == ["one", "two", "three"]

@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Callable, Mapping
+from urllib.parse import urlsplit
+
+import redis
 
 from tailrace.config import HotSettings
 from tailrace.errors import Stop
@@ -12,8 +16,12 @@ from tailrace.store.duck import Duck
 from tailrace.store.hot_memory import HotMemory
 from tailrace.store.hot_redis import HotRedis
 from tailrace.store.hot_redis_mirror import HotRedisMirror
+from tailrace.store.redis_client import AWAY_ERRORS, open_client
 from tailrace.wiring.log import log_name
 from tailrace.wiring.opening import Opening
+
+# Nobody waits for Redis, at the start neither.
+_CHECK_S = 1.0
 
 
 def is_shared_hot(settings: HotSettings) -> bool:
@@ -31,8 +39,9 @@ def open_memory(opening: Opening, engine: Duck) -> HotMemory:
 
 
 def open_redis(opening: Opening) -> HotRedis:
-    """For a worker: where it puts events."""
+    """For a worker: where it puts events. Raises `Stop`."""
     settings = opening.settings.hot
+    _check_redis(settings.url)
     hot = opening.opened(
         HotRedis(
             settings.url,
@@ -48,8 +57,9 @@ def open_redis(opening: Opening) -> HotRedis:
 
 
 def open_mirror(opening: Opening, engine: Duck, store_reached: Callable[[], Mapping[int, int]]) -> HotRedisMirror:
-    """For an api: what workers have put there, and the store lacks."""
+    """For an api: what workers have put there, and the store lacks. Raises `Stop`."""
     settings = opening.settings.hot
+    _check_redis(settings.url)
     hot = opening.opened(
         HotRedisMirror(
             settings.url,
@@ -76,3 +86,18 @@ def open_answers(opening: Opening) -> AnswerCache:
         opening.dispensable["answers"] = answers.problem
         return answers
     return MemoryAnswers(keep_s=settings.query.cache_s, bytes_max=settings.query.cache_bytes_max, clock=opening.clock)
+
+
+def _check_redis(url: str) -> None:
+    """Raises `Stop` where Redis says no, as it would tomorrow. That it is away is no matter."""
+    try:
+        with contextlib.closing(open_client(url, timeout_s=_CHECK_S)) as client:
+            client.ping()
+    except (redis.AuthenticationError, redis.ResponseError, redis.InvalidResponse) as error:
+        place = urlsplit(url).netloc.rpartition("@")[2]
+        raise Stop(
+            f"hot.url: Redis at {place} refuses: {error}; write redis://USER:PASSWORD@HOST:PORT/DB, "
+            "or redis://:PASSWORD@HOST:PORT/DB for a password alone"
+        ) from error
+    except AWAY_ERRORS:
+        pass

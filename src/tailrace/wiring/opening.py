@@ -64,5 +64,5 @@ class Opening:
             except RetryLater as error:
                 if time.monotonic() >= until_s:
                     raise Stop(f"{name}: still away after {_START_S:.0f} s: {error}") from error
-                log.warning("waiting for the %s: %s", name, error)
+                log.warning("waiting for %s: %s", name, error)
                 time.sleep(_AGAIN_S)

@@ -78,6 +78,7 @@ def worker_role(settings: Settings, *, clock: Clock) -> Iterator[Role]:
         log = open_log(opening, _groups(settings))
         letters = open_letters(opening)
         stores = Stores(opening, _open_duck(opening))
+        stores.check()
         workers = _start_workers(opening, log, stores, letters, open_redis(opening))
         vitals = Vitals(
             settings=settings,
@@ -129,6 +130,7 @@ def platform(settings: Settings, *, clock: Clock) -> Iterator[Platform]:
         duck = _open_duck(opening)
         stores = Stores(opening, duck)
         queried = stores.queried()
+        stores.check()
         shown: HotReader
         put: HotWriter
         if is_shared_hot(settings.hot):

@@ -11,13 +11,14 @@ from typing import Literal, Protocol
 from urllib.parse import urlsplit
 
 from tailrace.config import Settings
-from tailrace.errors import QueryError, Stop
+from tailrace.errors import QueryError, RetryLater, Stop
 from tailrace.model.clock import Clock
 from tailrace.ops.metrics import Metrics
 from tailrace.process.worker import OpenStore
 from tailrace.store.duck import Duck
 from tailrace.store.elasticsearch.maintenance import ElasticsearchMaintenance
 from tailrace.store.elasticsearch.search import ElasticsearchSearch
+from tailrace.store.elasticsearch.server import Refused, Server
 from tailrace.store.elasticsearch.store import ElasticsearchStore
 from tailrace.store.event_tables import EventTables
 from tailrace.store.jsonl import open_when_free
@@ -110,8 +111,20 @@ class Stores:
         if target.kind == "lake":
             lake = self._opening.patiently("lake", lambda: self._open_lake(target))
             return Queried("lake", lake, lake.reached, lambda hot: EventTables(hot, lake))
-        search = self._opening.patiently("elasticsearch", lambda: self._open_search(target))
+        self._opening.patiently("elasticsearch", lambda: _check_server(target))
+        search = self._open_search(target)
         return Queried("elasticsearch", search, search.reached, lambda _: _NoTables())
+
+    def check(self) -> None:
+        """Raises `Stop` for a store that can never be used: its worker would end, and nobody see it. One that is away
+        is opened later.
+        """
+        for target in self.targets:
+            with contextlib.suppress(RetryLater):
+                if target.kind == "lake":
+                    self._open_lake(target)
+                elif target.kind == "elasticsearch":
+                    _check_server(target)
 
     def figures(self) -> Mapping[str, Figures]:
         """What is known of the size of each store that is open here. Raises `RetryLater`."""
@@ -195,6 +208,18 @@ def open_lake_at(target: Target, settings: Settings, engine: Duck, clock: Clock,
         cache_bytes_max=settings.lake.cache_bytes_max,
     )
     return Lake(place, engine=engine, clock=clock, metrics=metrics)
+
+
+def _check_server(target: Target) -> None:
+    """Raises `RetryLater` while it is away, and `Stop` when it is something else."""
+    with contextlib.closing(Server(target.url)) as server:
+        try:
+            server.product()
+        except (Refused, ValueError) as error:
+            host = server.address.hosts[0]
+            raise Stop(
+                f"{host}: this is neither Elasticsearch nor OpenSearch ({error}); mend the store's URL"
+            ) from error
 
 
 class _Maintenance(Protocol):

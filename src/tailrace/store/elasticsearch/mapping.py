@@ -74,6 +74,8 @@ def index_settings(*, shards: int, replicas: int) -> dict[str, Any]:
     return {
         "number_of_shards": shards,
         "number_of_replicas": replicas,
+        # With best_compression an event takes 266 bytes instead of 346, but is read at a third of the speed.
+        "codec": "default",
         # Who writes refreshes when a write is whole.
         "refresh_interval": "-1",
         "max_regex_length": REGEX_CHARACTERS_MAX,

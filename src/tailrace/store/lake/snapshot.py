@@ -132,7 +132,9 @@ class LakeSnapshot:
         found: Counter[str] = Counter()
         scan = Scan(self._overlapping(selection), selection)
         for read in self._read_scan(scan, partial(duck.fields_sql, where=self._where(selection))):
-            found.update({figure.name: figure.count for figure in duck.field_figures(read)})
+            # An attribute may have the name of a column.
+            for figure in duck.field_figures(read):
+                found[figure.name] += figure.count
         return [FieldFigure(*item) for item in _most_frequent(found)]
 
     def values(self, selection: Selection, *, field: str, limit: int) -> list[ValueFigure]:
