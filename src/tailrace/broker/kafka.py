@@ -56,7 +56,11 @@ class KafkaLog:
         self._closed = False
         admin = make_admin(place.servers, self._options)
         self._topic = ensure_topic(admin, place.topic, kafka, topic_config or {}, timeout_s=_START_S)
-        self._figures = Figures(admin, self._topic, {group: group_id(place.topic, group) for group in groups})
+        self._figures = Figures(
+            lambda: make_admin(self._servers, self._options),
+            self._topic,
+            {group: group_id(place.topic, group) for group in groups},
+        )
         self._writer = Writer(
             self._topic,
             lambda on_error: make_producer(

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 from confluent_kafka import ConsumerGroupTopicPartitions, KafkaException, TopicPartition
@@ -23,8 +23,9 @@ _REQUEST_S = 5.0
 class Figures:
     """Shared between threads. `groups`: name to the group's id in Kafka."""
 
-    def __init__(self, admin: AdminClient, topic: Topic, groups: dict[str, str]) -> None:
-        self._admin = admin
+    def __init__(self, make_admin: Callable[[], AdminClient], topic: Topic, groups: dict[str, str]) -> None:
+        self._make_admin = make_admin
+        self._admin: AdminClient | None = None
         self._topic = topic.name
         self._partitions = range(topic.partitions)
         self._groups = groups
@@ -39,6 +40,8 @@ class Figures:
                 try:
                     self._last = self._ask()
                 except KafkaException as error:
+                    # A broker that came back refuses the leader's epoch that this client goes on to send.
+                    self._admin = None
                     self._last = RetryLater(f"Kafka topic {self._topic}: {reason_of(error)}")
                 self._until_s = time.monotonic() + _FRESH_S
             if isinstance(self._last, RetryLater):
@@ -46,20 +49,21 @@ class Figures:
             return self._last
 
     def _ask(self) -> LogFigures:
-        low = self._offsets(OffsetSpec.earliest())  # type: ignore[no-untyped-call]
-        high = self._offsets(OffsetSpec.latest())  # type: ignore[no-untyped-call]
+        admin = self._admin = self._admin or self._make_admin()
+        low = self._offsets(admin, OffsetSpec.earliest())  # type: ignore[no-untyped-call]
+        high = self._offsets(admin, OffsetSpec.latest())  # type: ignore[no-untyped-call]
         places = [TopicPartition(self._topic, partition) for partition in self._partitions]
         lag: dict[str, int] = {}
         for name, group_id in self._groups.items():
             request = [ConsumerGroupTopicPartitions(group_id, places)]
-            answer: Any = self._admin.list_consumer_group_offsets(request, request_timeout=_REQUEST_S)[group_id]
+            answer: Any = admin.list_consumer_group_offsets(request, request_timeout=_REQUEST_S)[group_id]
             committed: Sequence[TopicPartition] = answer.result().topic_partitions
             # What was deleted unread is not waiting any more.
             lag[name] = sum(high[place.partition] - max(place.offset, low[place.partition]) for place in committed)
         records = sum(high[partition] - low[partition] for partition in self._partitions)
         return LogFigures(bytes=0, bytes_max=0, records=records, lag_records=lag, lag_rows={})
 
-    def _offsets(self, spec: OffsetSpec) -> dict[int, int]:
+    def _offsets(self, admin: AdminClient, spec: OffsetSpec) -> dict[int, int]:
         asked = {TopicPartition(self._topic, partition): spec for partition in self._partitions}
-        answers: dict[TopicPartition, Any] = self._admin.list_offsets(asked, request_timeout=_REQUEST_S)
+        answers: dict[TopicPartition, Any] = admin.list_offsets(asked, request_timeout=_REQUEST_S)
         return {place.partition: answer.result().offset for place, answer in answers.items()}
