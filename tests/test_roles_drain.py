@@ -11,6 +11,7 @@ from pathlib import Path
 
 import orjson
 import pytest
+from deploy.local.process import free_port
 
 from tests.roles_load import HOST, Callers, SlowBody
 from tests.server import Server
@@ -28,7 +29,8 @@ def stored(server: Server) -> Counter[str]:
 
 def test_what_was_begun_is_answered_and_what_was_acknowledged_is_stored(tmp_path: Path) -> None:
     """64 callers on kept connections and four slow bodies are answered; one that would take for ever gets 503."""
-    server = Server(tmp_path / "data")
+    # Its callers try to connect while it is down: not to a port that they could be given themselves.
+    server = Server(tmp_path / "data", port=free_port())
     with server:
         callers = Callers(server.port, 64)
         bodies = [SlowBody(server.port, f"slow{number}", parts=12, pause_s=0.2) for number in range(4)]
@@ -55,6 +57,8 @@ def test_what_was_begun_is_answered_and_what_was_acknowledged_is_stored(tmp_path
     # A connection that was closed without an answer carried nothing that was read.
     assert found == Counter({*told.acknowledged, *(key for body in bodies for key in body.keys)})
     assert len(told.acknowledged) > 64
+    # One may have been closed for having been idle in the very moment when its next request was on its way.
+    assert len(told.unanswered) <= 4
 
 
 def test_an_idle_server_does_not_wait_for_idle_connections(tmp_path: Path) -> None:

@@ -27,12 +27,16 @@ ROLES = {"gateway": gateway_role, "worker": worker_role, "api": api_role, "up": 
 NOWHERE = "kafka://127.0.0.1:1/logs"
 
 
+def start_and_end(role: str, data: Path, flags: Mapping[str, str]) -> None:
+    settings = load_settings(None, {}, {"data": str(data), **flags}).settings
+    with ROLES[role](settings, clock=system_clock_us):
+        pass
+
+
 def refusal(role: str, data: Path, flags: Mapping[str, str]) -> str:
     """What the command prints behind `Error: `."""
     with pytest.raises(Stop) as stopped:
-        settings = load_settings(None, {}, {"data": str(data), **flags}).settings
-        with ROLES[role](settings, clock=system_clock_us):
-            pass
+        start_and_end(role, data, flags)
     return str(stopped.value)
 
 
@@ -71,10 +75,17 @@ def test_wrong_settings_are_refused_with_what_to_do(
     assert "\n" not in said.removeprefix("the settings are wrong:\n")
 
 
-@pytest.fixture
-def somebody_else() -> Iterator[str]:
-    """HOST:PORT of an HTTP server that is no Elasticsearch."""
-    with http.server.ThreadingHTTPServer(("127.0.0.1", 0), http.server.BaseHTTPRequestHandler) as server:
+@pytest.fixture(params=[200, 404])
+def somebody_else(request: pytest.FixtureRequest) -> Iterator[str]:
+    """HOST:PORT of an HTTP server that is no Elasticsearch, with a page at `/` or without."""
+
+    class Page(http.server.BaseHTTPRequestHandler):
+        def do_GET(self) -> None:
+            self.send_response(request.param)
+            self.end_headers()
+            self.wfile.write(b"<html>Welcome</html>")
+
+    with http.server.ThreadingHTTPServer(("127.0.0.1", 0), Page) as server:
         thread = threading.Thread(target=server.serve_forever)
         thread.start()
         yield f"127.0.0.1:{server.server_port}"
@@ -110,9 +121,7 @@ def test_redis_that_says_no_is_refused_and_one_that_is_away_is_not_waited_for(tm
                 said = refusal(role, tmp_path / role, {**log, "hot.url": url})
                 assert f"hot.url: Redis at {redis.address} refuses" in said
                 assert "wrong" not in said.replace("WRONGPASS", "")
-    settings = load_settings(None, {}, {"data": str(tmp_path / "away"), **log, "hot.url": redis.url}).settings
-    with worker_role(settings, clock=system_clock_us):
-        pass
+    start_and_end("worker", tmp_path / "away", {**log, "hot.url": redis.url})
 
 
 class LockedRedis(Redis):

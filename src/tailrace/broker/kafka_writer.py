@@ -97,6 +97,8 @@ class Writer:
     def append(self, records: Sequence[Record]) -> Future[Places]:
         """All of one append go to one partition, in order."""
         future: Future[Places] = Future()
+        # It cannot be cancelled from here on: its records are on their way.
+        future.set_running_or_notify_cancel()
         if not records:
             future.set_result([])
             return future

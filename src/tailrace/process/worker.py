@@ -248,6 +248,9 @@ class Worker:
             self._hot.settle(reached)
         with self._changed:
             self._owned |= committed.keys()
+            # What the store has beyond that is committed now: where nothing more comes, nobody else would.
+            ahead = {p: reached[p] for p, offset in committed.items() if reached.get(p, 0) > offset}
+            self._flushed.update(ahead)
         return {partition: max(offset, reached.get(partition, 0)) for partition, offset in committed.items()}
 
     def hand_over(self, partitions: Collection[int], *, lost: bool) -> None:
