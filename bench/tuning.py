@@ -141,7 +141,7 @@ def sweep(address: str, *, rate: int, for_s: float) -> list[Latency]:
 
 
 def tuning_row(address: str, *, rate: int = 8_000, for_s: float = 4.0) -> Row:
-    """What four partitions, batches and a linger of 5 ms make of p99, at a rate that is a peak for the defaults: they may not carry it."""
+    """What four partitions, batches and a linger of 5 ms make of p99, at a rate that the defaults may not carry."""
     before = measured(address, DEFAULTS, rate=rate, for_s=for_s)
     after = measured(address, TUNED, rate=rate, for_s=for_s)
     change = (after.p99_ms / before.p99_ms - 1) * 100
