@@ -1,0 +1,5 @@
+import { Empty } from "../ui/States";
+
+export function SystemPage() {
+  return <Empty title="SystemPage" />;
+}
