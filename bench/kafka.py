@@ -29,6 +29,8 @@ from tailrace.process.decode import decode
 PARTITIONS = 6
 BATCH_EVENTS = 20_000
 _POLL_BYTES_MAX = 1 << 20
+_ARROW_TIMES = 10
+"""How often the batches are written one after the other: reading them once is over before it can be measured."""
 
 # The bare client's best of those tried.
 _BARE_PRODUCER = {
@@ -178,7 +180,7 @@ def _json_rows(servers: str, bodies: Sequence[bytes]) -> Iterator[Row]:
 
 def _arrow_rows(servers: str, bodies: Sequence[bytes]) -> Iterator[Row]:
     batches = [_events_of(body) for body in bodies]
-    records = [Record(ARROW_STREAM, encode_batch(batch), batch.num_rows) for batch in batches]
+    records = [Record(ARROW_STREAM, encode_batch(batch), batch.num_rows) for batch in batches] * _ARROW_TIMES
     payloads = [record.payload for record in records]
     events = sum(record.rows for record in records)
     each = events / len(records)

@@ -1,5 +1,7 @@
 """What all tests share."""
 
+import signal
+
 from hypothesis import settings
 
 from tests.real_servers import elasticsearch as elasticsearch
@@ -17,6 +19,11 @@ from tests.real_servers import own_s3 as own_s3
 from tests.real_servers import pytest_collection_modifyitems as pytest_collection_modifyitems
 from tests.real_servers import redis as redis
 from tests.real_servers import s3 as s3
+
+# A shell starts what it runs in the background with SIGINT ignored, and children inherit that: Ctrl-C would not end
+# the servers of the tests.
+if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+    signal.signal(signal.SIGINT, signal.default_int_handler)
 
 # How long an example takes says nothing on a machine that does other things too; speed is measured in bench/.
 settings.register_profile("tailrace", deadline=None)

@@ -1,4 +1,4 @@
-"""`python -m deploy.local.provision`: what the tests of the real servers need, put on this machine.
+"""`python -m deploy.local.provision`: what the tests need of real servers and a real browser, put on this machine.
 
 As root on a Debian system missing programs are installed; elsewhere they are named, and their tests are skipped. With
 CI in the environment what is missing is an error.
@@ -15,7 +15,12 @@ import time
 from deploy.local import jars, kafka
 from deploy.local.process import Missing, StartFailed
 
-PACKAGES = {"javac": "default-jdk-headless", "mvn": "maven", "redis-server": "redis-server"}
+PACKAGES = {
+    "javac": "default-jdk-headless",
+    "mvn": "maven",
+    "redis-server": "redis-server",
+    "chromium": "chromium",
+}
 """Program and the Debian package that has it."""
 
 

@@ -98,9 +98,14 @@ class S3(Process):
         return {name: value for name, value in os.environ.items() if not name.startswith(("AWS_", "S3_"))}
 
     def is_ready(self) -> bool:
+        master, _ = self._ports["master"]
         try:
             with urllib.request.urlopen(f"{self.url}/healthz", timeout=2) as answer:
                 if answer.status != 200:
+                    return False
+            # The gateway answers before the part that holds the data has told the master of it.
+            with urllib.request.urlopen(f"http://{HOST}:{master}/dir/status", timeout=2) as answer:
+                if not json.load(answer)["Topology"]["Max"]:
                     return False
             self.filesystem().get_file_info(fs.FileSelector(""))
         except OSError:

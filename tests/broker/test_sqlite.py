@@ -31,10 +31,8 @@ from tests.read_from import ReadFrom
 def open_log(tmp_path: Path) -> Iterator[Callable[..., SqliteLog]]:
     opened: list[SqliteLog] = []
 
-    def open_one(
-        path: Path = tmp_path / "log.db", clock: Clock = system_clock_us, appends: bool = True, **settings: float
-    ) -> SqliteLog:
-        opened.append(SqliteLog(path, settings=LogSettings.model_validate(settings), clock=clock, appends=appends))
+    def open_one(path: Path = tmp_path / "log.db", clock: Clock = system_clock_us, **settings: float) -> SqliteLog:
+        opened.append(SqliteLog(path, settings=LogSettings.model_validate(settings), clock=clock))
         return opened[-1]
 
     yield open_one
@@ -82,41 +80,6 @@ def test_a_second_appender_is_told_which_process_holds_the_log(open_log: Open, t
         open_log()
     log.close()
     open_log()
-
-
-def test_another_process_reads_and_commits(open_log: Open, tmp_path: Path) -> None:
-    """Gateway and worker may be two processes: the appender sees what the other has committed, and trims it."""
-    log = open_log()
-    append(log, b"one")
-    code = f"""
-from tailrace.broker.sqlite import SqliteLog
-from tailrace.config import LogSettings
-from tailrace.model.clock import system_clock_us
-log = SqliteLog({str(tmp_path / "log.db")!r}, settings=LogSettings(), clock=system_clock_us, appends=False)
-reader = log.reader("g")
-for _ in range(2):
-    (record,) = reader.poll(bytes_max=1, timeout_s=30)
-    print(record.record.payload.decode(), flush=True)
-    reader.commit({{0: record.offset + 1}})
-reader.close()
-log.close()
-"""
-    child = subprocess.Popen([sys.executable, "-c", code], stdout=subprocess.PIPE, text=True)
-    assert child.stdout is not None
-    assert child.stdout.readline() == "one\n"
-    append(log, b"two")
-    assert child.stdout.readline() == "two\n"
-    assert child.wait(timeout=30) == 0
-    child.stdout.close()
-    wait_until(lambda: log.figures().records == 0)
-    assert log.figures().lag_records == {"g": 0}
-
-
-def test_a_log_that_was_opened_to_read_does_not_append(open_log: Open) -> None:
-    """Only the owner of the lock gives offsets."""
-    open_log()
-    with pytest.raises(Stop, match="reading only"):
-        open_log(appends=False).append([Record("x", b"", 0)])
 
 
 # Kills and torn files.

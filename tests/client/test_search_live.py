@@ -36,6 +36,7 @@ def url(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
         process = subprocess.Popen(
             [*COMMAND, "up", "--data", str(folder / "data"), "--listen", listen],
             cwd=folder,
+            env={name: value for name, value in os.environ.items() if not name.startswith("TAILRACE_")},
             stdout=output,
             stderr=subprocess.STDOUT,
         )

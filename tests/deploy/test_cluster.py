@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import signal
@@ -65,8 +66,15 @@ def command(tmp_path: Path) -> Iterator[Command]:
         running.wait_ready()
         yield running
     finally:
+        tree = psutil.Process(running.process.pid).children(recursive=True) if running.process.poll() is None else []
         running.process.send_signal(signal.SIGINT)
-        running.process.wait(TIMEOUT_S)
+        try:
+            running.process.wait(TIMEOUT_S)
+        finally:
+            # A dozen servers that nobody stops would slow down every later test.
+            for left in [running.process, *tree]:
+                with contextlib.suppress(psutil.NoSuchProcess):
+                    left.kill()
 
 
 @pytest.mark.slow

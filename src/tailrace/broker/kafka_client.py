@@ -46,6 +46,9 @@ _COMMON: dict[str, Any] = {
     "reconnect.backoff.max.ms": 1000,
     "socket.keepalive.enable": True,
     "topic.metadata.refresh.interval.ms": 30_000,
+    # Each try to reach a broker that is away would be a line in the log, several a second; what it means for a
+    # request or a reader is told once, by them.
+    "log_level": 2,
 }
 
 _PRODUCER: dict[str, Any] = {

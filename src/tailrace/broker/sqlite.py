@@ -1,8 +1,7 @@
 """The embedded log: `broker.port.Log` on one SQLite file in WAL mode, with `synchronous=FULL`.
 
 An append is durable when its future resolves: its transaction's frames in the WAL were fsynced. One process
-appends (a lock file says which); others on the same machine may read and commit, so that gateway and worker can be
-two processes.
+has the file (a lock file says which): on SQLite every role runs in it.
 """
 
 from __future__ import annotations
@@ -26,14 +25,11 @@ from tailrace.errors import RetryLater, SlowDown, Stop
 from tailrace.model.clock import Clock
 from tailrace.ops.metrics import Metrics
 
-_OTHER_PROCESS_S = 0.05  # how often a process that does not append looks for new records
-
 
 class SqliteLog:
     """Implements `broker.port.Log`; shared between threads.
 
-    `appends=False` opens the log of another process to read it: `append` then raises `Stop`, and that process trims.
-    Raises `Stop` when another process appends to this log already, or when the file is damaged or not a log.
+    Raises `Stop` when another process has this log already, or when the file is damaged or not a log.
     """
 
     def __init__(
@@ -43,34 +39,28 @@ class SqliteLog:
         settings: LogSettings,
         clock: Clock,
         metrics: Metrics | None = None,
-        appends: bool = True,
     ) -> None:
         self.path = Path(path)
         self._settings = settings
         self._metrics = metrics
-        self._appends = appends
         self._closed = False
         self._arrived = threading.Condition()
         self.path.parent.mkdir(parents=True, exist_ok=True)
-        self._lock_file = _lock(self.path) if appends else None
+        self._lock_file = _lock(self.path)
         try:
             file = LogFile(self.path)
-            if appends and file.unclean:
+            if file.unclean:
                 with file.transaction():
                     file.skip_gap()
         except sqlite3.Error as error:
-            self._unlock()
+            os.close(self._lock_file)
             raise translate(error, self.path) from error
         except BaseException:
-            self._unlock()
+            os.close(self._lock_file)
             raise
-        self._writer = Writer(
-            file, clock=clock, keep_for_s=settings.keep_for_s, trims=appends, committed=self._on_commit
-        )
+        self._writer = Writer(file, clock=clock, keep_for_s=settings.keep_for_s, committed=self._on_commit)
 
     def append(self, records: Sequence[Record]) -> Future[list[tuple[int, int]]]:
-        if not self._appends:
-            raise Stop(f"{self.path}: this process opened the log for reading only")
         size_bytes = sum(len(record.payload) for record in records)
         append = Append(tuple(records), size_bytes, Future())
         self._writer.submit(append, lambda queued_bytes, state: self._admit(size_bytes, queued_bytes, state))
@@ -126,9 +116,7 @@ class SqliteLog:
                 left_s = until_s - time.monotonic()
                 if left_s <= 0:
                     return
-                self._arrived.wait(left_s if self._appends else min(left_s, _OTHER_PROCESS_S))
-                if not self._appends:
-                    return
+                self._arrived.wait(left_s)
 
     def wake(self) -> None:
         """Let every waiting reader look at what it was told."""
@@ -157,10 +145,6 @@ class SqliteLog:
             self._closed = True
             self._writer.close()
             self.wake()
-            self._unlock()
-
-    def _unlock(self) -> None:
-        if self._lock_file is not None:
             os.close(self._lock_file)
 
 

@@ -62,13 +62,11 @@ class Writer:
         *,
         clock: Clock,
         keep_for_s: float,
-        trims: bool,
         committed: Callable[[float, int], None],
     ) -> None:
         self._file = file
         self._clock = clock
         self._keep_for_us = int(keep_for_s * 1_000_000)
-        self._trims = trims
         self._committed = committed
         self._waiting: deque[Append | Change] = deque()
         self._wake = threading.Condition()
@@ -186,7 +184,7 @@ class Writer:
 
     def _trim(self) -> None:
         state = self._file.state
-        if not self._trims or state.read_by_all().before.records <= state.trimmed.records:
+        if state.read_by_all().before.records <= state.trimmed.records:
             return
         with self._file.transaction():
             self._file.trim(appended_before_us=self._clock() - self._keep_for_us, bytes_max=_TRIM_BYTES)

@@ -15,7 +15,7 @@ keys joined by dots; keys are unique within an event.
 from __future__ import annotations
 
 import io
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 import numpy as np
@@ -92,6 +92,16 @@ def empty_batch(schema: pa.Schema) -> pa.RecordBatch:
 def batch_of_rows(rows: Iterable[dict[str, Any]], schema: pa.Schema = EVENT_SCHEMA) -> pa.RecordBatch:
     """A batch from Python rows: for tests and for the few events that take the slow path."""
     return pa.RecordBatch.from_pylist([{"attributes": {}, **row} for row in rows], schema=schema)
+
+
+def events_above(batch: pa.RecordBatch, reached: Mapping[int, int]) -> pa.RecordBatch:
+    """The events (STORED_SCHEMA) that are not below the offset reached in their partition."""
+    partitions = batch.column("log_partition").to_numpy()
+    offsets = batch.column("log_offset").to_numpy()
+    keep = np.ones(batch.num_rows, bool)
+    for partition, offset in reached.items():
+        keep &= (partitions != partition) | (offsets >= offset)
+    return batch if keep.all() else batch.filter(pa.array(keep))
 
 
 def with_identity(batch: pa.RecordBatch, partition: int, offset: int) -> pa.RecordBatch:

@@ -18,6 +18,8 @@ from tailrace.serve.figures_routes import figures_router
 from tailrace.serve.health_routes import health_router
 from tailrace.serve.logs_route import logs_router
 from tailrace.serve.openapi import finished_openapi
+from tailrace.serve.page_files import read_page
+from tailrace.serve.page_routes import page_router
 from tailrace.serve.places import Places, Vitals
 from tailrace.serve.problems import add_problem_handlers
 from tailrace.serve.query_threads import QueryThreads
@@ -35,10 +37,10 @@ _PROBLEMS: dict[int | str, dict[str, Any]] = {
 }
 
 
-def create_app(places: Places, *, routers: Sequence[APIRouter] = ()) -> FastAPI:
+def create_app(places: Places, *, routers: Sequence[APIRouter] = (), features: Sequence[str] = ()) -> FastAPI:
     """The application that answers queries; `routers` come first, so that they can take a path's other methods.
 
-    It holds threads from its start, and lets go of them at its lifespan's end; the places stay open.
+    `features` names what they add, for the dashboard, which is read from the package here. It holds threads from its start, and lets go of them at its lifespan's end; the places stay open.
     """
     serving = Serving(places, QueryThreads(places.settings.query, places.metrics), Renderer())
     tails = Tails(places, serving.renderer)
@@ -60,6 +62,7 @@ def create_app(places: Places, *, routers: Sequence[APIRouter] = ()) -> FastAPI:
             tail_router(serving, tails),
             sql_router(serving),
             dead_letter_router(places),
+            page_router(read_page(), features=features),
         ],
         close=close,
     )

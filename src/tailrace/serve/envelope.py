@@ -12,11 +12,14 @@ from tailrace.serve.problems import PROBLEM_JSON, problem_body
 
 _logger = logging.getLogger(__name__)
 
+_CSP = b"content-security-policy"
 _SECURITY_HEADERS = [
-    (b"content-security-policy", b"default-src 'self'; frame-ancestors 'none'; base-uri 'none'"),
+    (_CSP, b"default-src 'self'; frame-ancestors 'none'; base-uri 'none'"),
     (b"x-content-type-options", b"nosniff"),
     (b"referrer-policy", b"no-referrer"),
 ]
+
+Headers = list[tuple[bytes, bytes]]
 
 # A client's own id is taken over so that its log and ours can be joined; anything odd would let it write into ours.
 _REQUEST_ID = re.compile(rb"[A-Za-z0-9_.-]{1,64}")
@@ -39,7 +42,7 @@ class Envelope:
             nonlocal started
             if message["type"] == "http.response.start":
                 started = True
-                message["headers"] = [*message["headers"], (b"x-request-id", request_id), *_SECURITY_HEADERS]
+                message["headers"] = _with_envelope(message["headers"], request_id)
             await send(message)
 
         try:
@@ -49,6 +52,13 @@ class Envelope:
             _logger.exception("request %s: %s %s failed", request_id.decode(), scope["method"], scope["path"])
             if not started:
                 await _answer_500(send_with_headers, request_id.decode())
+
+
+def _with_envelope(headers: Headers, request_id: bytes) -> Headers:
+    """A route that has a policy of its own keeps it: a browser would hold the page to both."""
+    own = any(name.lower() == _CSP for name, _ in headers)
+    security = [each for each in _SECURITY_HEADERS if not (own and each[0] == _CSP)]
+    return [*headers, (b"x-request-id", request_id), *security]
 
 
 def _request_id(scope: Scope) -> bytes:

@@ -32,6 +32,7 @@ import pyarrow as pa
 from tailrace.config import JsonlSettings
 from tailrace.errors import RetryLater
 from tailrace.kernels.json_out import json_lines
+from tailrace.model.batch import events_above
 from tailrace.model.clock import Clock
 from tailrace.store.jsonl_progress import Progress, read_progress, sync_folder, write_progress
 
@@ -93,7 +94,7 @@ class JsonlStore:
             at = start = self._cut_file(file, self._progress.size_bytes)
             try:
                 for batch in batches:
-                    fresh = _above(batch, self._progress.reached)
+                    fresh = events_above(batch, self._progress.reached)
                     for first in range(0, fresh.num_rows, _RENDER_ROWS):
                         at += _write_all(file, json_lines(fresh.slice(first, _RENDER_ROWS)), at)
                 os.fsync(file)
@@ -156,16 +157,6 @@ class JsonlStore:
     def _save(self, progress: Progress) -> None:
         write_progress(self._folder, progress)
         self._progress = progress
-
-
-def _above(batch: pa.RecordBatch, reached: Mapping[int, int]) -> pa.RecordBatch:
-    """The events that are not below the offsets reached."""
-    partitions = batch.column("log_partition").to_numpy()
-    offsets = batch.column("log_offset").to_numpy()
-    keep = np.ones(batch.num_rows, bool)
-    for partition, offset in reached.items():
-        keep &= (partitions != partition) | (offsets >= offset)
-    return batch if keep.all() else batch.filter(pa.array(keep))
 
 
 @contextmanager

@@ -155,7 +155,7 @@ def platform(settings: Settings, *, clock: Clock) -> Iterator[Platform]:
             checks=_at_work(workers),
         )
         router = ingest_router(gateway, settings=settings.ingest, metrics=opening.metrics)
-        yield Platform(create_app(places, routers=[router]), opening.stopping, append)
+        yield Platform(create_app(places, routers=[router], features=["ingest"]), opening.stopping, append)
 
 
 def _must_be_shared(settings: Settings, role: str, *, hot: bool) -> None:

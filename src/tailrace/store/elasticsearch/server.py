@@ -257,7 +257,7 @@ def reason_of(data: bytes) -> str:
         error = orjson.loads(data)["error"]
         return said_in(error)
     except (ValueError, KeyError, TypeError, AttributeError):
-        return data[:200].decode("utf-8", "replace") or "no reason given"
+        return " ".join(data[:200].decode("utf-8", "replace").split()) or "no reason given"
 
 
 def said_in(error: Mapping[str, Any]) -> str:

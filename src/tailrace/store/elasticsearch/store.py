@@ -16,12 +16,11 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 
-import numpy as np
 import pyarrow as pa
 
 from tailrace.config import ElasticsearchSettings
 from tailrace.errors import RetryLater, Stop
-from tailrace.model.batch import STORED_SCHEMA, join_batches
+from tailrace.model.batch import STORED_SCHEMA, events_above, join_batches
 from tailrace.model.clock import Clock
 from tailrace.model.dead_letter import DEAD_LETTER_SCHEMA
 from tailrace.ops.metrics import Metrics
@@ -80,7 +79,7 @@ class ElasticsearchStore:
     def write(self, batches: Sequence[pa.RecordBatch], through: Mapping[int, int]) -> None:
         # Asked anew each time: another writer may have gone on where this one believes to be.
         reached = self.reached()
-        batch = join_batches([_above(each, reached) for each in batches], STORED_SCHEMA)
+        batch = join_batches([events_above(each, reached) for each in batches], STORED_SCHEMA)
         parts = list(self._parts(batch))
         indices = sorted({index for index, _ in parts})
         for index in indices:
@@ -141,13 +140,3 @@ class ElasticsearchStore:
         ]
         self._dead_letters.add(pa.RecordBatch.from_pylist(letters, schema=DEAD_LETTER_SCHEMA), identities)
         self._metrics.dead_letters.inc(len(letters))
-
-
-def _above(batch: pa.RecordBatch, reached: Mapping[int, int]) -> pa.RecordBatch:
-    """The events that are not below the offsets reached."""
-    partitions = batch.column(_PARTITION).to_numpy()
-    offsets = batch.column(_OFFSET).to_numpy()
-    keep = np.ones(batch.num_rows, bool)
-    for partition, offset in reached.items():
-        keep &= (partitions != partition) | (offsets >= offset)
-    return batch if keep.all() else batch.filter(pa.array(keep))

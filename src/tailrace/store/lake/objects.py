@@ -32,7 +32,7 @@ _PATIENCE = {"max_retries": "3", "retry_timeout": "20s", "connect_timeout": "5s"
 _REFUSED = re.compile(
     r"40[13] |AccessDenied|Forbidden|InvalidAccessKeyId|SignatureDoesNotMatch|NoSuchBucket|Unknown scheme"
     r"|Permission denied|AccessControlException|URL scheme is not allowed|169\.254\.169\.254|builder error"
-    r"|not a valid|Unable to (parse|convert)"
+    r"|loading credentials|not a valid|Unable to (parse|convert)"
 )
 _ARROWS = re.compile(r"\s*\n\s*(?:\x1b\[[0-9;]*m)?↳(?:\x1b\[[0-9;]*m)?\s*|\x1b\[[0-9;]*m")
 _XML_REASON = re.compile(r"<Code>(.*?)</Code>.*?<Message>(.*?)</Message>", re.DOTALL)
