@@ -31,7 +31,7 @@ class Figures:
         self._groups = groups
         self._lock = threading.Lock()
         self._until_s = 0.0
-        self._last: LogFigures | RetryLater | None = None
+        self._last: LogFigures | str | None = None
 
     def read(self) -> LogFigures:
         """Raises `RetryLater` while Kafka is away."""
@@ -39,25 +39,25 @@ class Figures:
             if self._last is None or time.monotonic() >= self._until_s:
                 try:
                     self._last = self._ask()
-                except KafkaException as error:
+                except (KafkaException, RetryLater) as error:
                     # A broker that came back refuses the leader's epoch that this client goes on to send.
                     self._admin = None
-                    self._last = RetryLater(f"Kafka topic {self._topic}: {reason_of(error)}")
+                    self._last = f"Kafka topic {self._topic}: {reason_of(error)}"
                 self._until_s = time.monotonic() + _FRESH_S
-            if isinstance(self._last, RetryLater):
-                raise self._last
+            if isinstance(self._last, str):
+                raise RetryLater(self._last)
             return self._last
 
     def _ask(self) -> LogFigures:
-        admin = self._admin = self._admin or self._make_admin()
-        low = self._offsets(admin, OffsetSpec.earliest())  # type: ignore[no-untyped-call]
-        high = self._offsets(admin, OffsetSpec.latest())  # type: ignore[no-untyped-call]
+        self._admin = self._admin or self._make_admin()
+        low = self._offsets(self._admin, OffsetSpec.earliest())  # type: ignore[no-untyped-call]
+        high = self._offsets(self._admin, OffsetSpec.latest())  # type: ignore[no-untyped-call]
         places = [TopicPartition(self._topic, partition) for partition in self._partitions]
         lag: dict[str, int] = {}
         for name, group_id in self._groups.items():
             request = [ConsumerGroupTopicPartitions(group_id, places)]
-            answer: Any = admin.list_consumer_group_offsets(request, request_timeout=_REQUEST_S)[group_id]
-            committed: Sequence[TopicPartition] = answer.result().topic_partitions
+            answer: Any = self._admin.list_consumer_group_offsets(request, request_timeout=_REQUEST_S)[group_id]
+            committed: Sequence[TopicPartition] = _value(answer).topic_partitions
             # What was deleted unread is not waiting any more.
             lag[name] = sum(high[place.partition] - max(place.offset, low[place.partition]) for place in committed)
         records = sum(high[partition] - low[partition] for partition in self._partitions)
@@ -66,4 +66,16 @@ class Figures:
     def _offsets(self, admin: AdminClient, spec: OffsetSpec) -> dict[int, int]:
         asked = {TopicPartition(self._topic, partition): spec for partition in self._partitions}
         answers: dict[TopicPartition, Any] = admin.list_offsets(asked, request_timeout=_REQUEST_S)
-        return {place.partition: answer.result().offset for place, answer in answers.items()}
+        return {place.partition: _value(answer).offset for place, answer in answers.items()}
+
+
+def _value(future: Any) -> Any:
+    """Raises `RetryLater`.
+
+    Never the future's own error: that would hold this call's frames, and they the client, in a circle which the
+    collector undoes in any thread, the client's own among them.
+    """
+    error = future.exception()
+    if error is not None:
+        raise RetryLater(reason_of(error))
+    return future.result()
