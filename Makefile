@@ -4,31 +4,48 @@
 PYTHON ?= $(firstword $(foreach p,python3.13 python3.12 python3.11 python3,$(shell $(p) -c 'import sys; sys.exit(not (3, 11) <= sys.version_info < (3, 14))' 2>/dev/null && command -v $(p))))
 BIN := .venv/bin
 
-.PHONY: env run cluster servers test style check bench clean lock
+.PHONY: env run page types cluster servers test style check screenshots bench clean lock
 
-env: .venv/env.stamp ## .venv with all that running needs
+# The dashboard is built with the machine's Node, or with one that pip fetches for the build alone. All but the page
+# works without it, so running does not wait for somebody to mend a build.
+PAGE := $(BIN)/python dashboard/build
+
+env: .venv/env.stamp ## .venv with all that running needs, and the dashboard
+	@$(PAGE) --optional
 run: env ## a running platform with demo events, on http://127.0.0.1:8001
 	@$(BIN)/tailrace up --demo
 
-cluster: .venv/dev.stamp servers ## Kafka, Redis, Elasticsearch and every role of Tailrace on this machine
+page: .venv/env.stamp ## the dashboard, built into the package where it is not up to date
+	@$(PAGE)
+
+types: .venv/env.stamp ## the dashboard's types of the API, made of its description
+	@$(BIN)/python dashboard/build/api_types.py
+
+cluster: .venv/dev.stamp servers env ## Kafka, Redis, Elasticsearch and every role of Tailrace on this machine
 	@$(BIN)/python -m deploy.local
 
 servers: .venv/dev.stamp ## the real servers that the tests use, into .servers/
 	@$(BIN)/python -m deploy.local.provision
 
-test: .venv/spark.stamp servers ## every test, on real processes and real servers
+test: .venv/spark.stamp servers page ## every test, on real processes, real servers and a real browser
+	@$(PAGE) run test
 	$(BIN)/python -m pytest -q -n auto --dist loadgroup
 
-style: .venv/dev.stamp ## ruff, mypy, and the layers that imports must keep to
+style: .venv/dev.stamp ## ruff, mypy, the layers that imports must keep to; TypeScript and biome
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 	$(BIN)/lint-imports
+	@$(PAGE) run check
 
 check: style ## the gate on a laptop: style and the fast tests
+	@$(PAGE) run test
 	$(BIN)/python -m pytest -q -n auto --dist loadgroup -m "not slow"
 
-bench: .venv/dev.stamp ## the table of docs/benchmarks.md, measured here
+screenshots: .venv/dev.stamp servers page ## pictures of each page, for docs/screenshots and to be looked at
+	$(BIN)/python -m tests.browser.screenshots
+
+bench: .venv/dev.stamp servers page ## the table of docs/benchmarks.md, measured here
 	$(BIN)/python -m bench
 
 .venv/env.stamp: pyproject.toml requirements/run.txt
@@ -57,5 +74,5 @@ lock: ## write the newest versions that work together into requirements/
 	rm -rf .venv-lock
 
 clean: ## everything that was made, but for the data
-	rm -rf .venv .venv-lock build dist .mypy_cache .ruff_cache .pytest_cache .hypothesis bench/out src/*.egg-info
+	rm -rf .venv .venv-lock build dist dashboard/dist dashboard/node_modules dashboard/.node .mypy_cache .ruff_cache .pytest_cache .hypothesis bench/out src/*.egg-info
 	find . -name __pycache__ -prune -exec rm -rf {} +

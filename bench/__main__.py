@@ -14,6 +14,7 @@ import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 
+from bench.dashboard import dashboard_rows
 from bench.distributed import distributed_rows
 from bench.floor import arrow_body, floor_events_per_s
 from bench.load import send_bodies, small_requests_per_s
@@ -31,13 +32,16 @@ from tailrace.wiring.stores import open_lake
 BODY_EVENTS = 5_000
 NDJSON = "application/x-ndjson"
 MIB = 1 << 20
-PARTS = ("ingest", "queries", "distributed")
+PARTS = ("ingest", "queries", "dashboard", "distributed")
 
 
 def main() -> None:
     options = argparse.ArgumentParser(prog="python -m bench", description=__doc__)
     options.add_argument("--events", type=int, default=3_000_000, help="events of the ingest runs")
     options.add_argument("--large", type=int, default=30_000_000, help="events of the lake that is queried")
+    options.add_argument(
+        "--live-s", type=float, default=300, help="seconds that the dashboard watches events come in"
+    )
     options.add_argument("--seed", type=int, default=1)
     options.add_argument("--out", type=Path, default=Path("bench/out"))
     options.add_argument("--part", choices=PARTS, action="append", help="only this; may be repeated")
@@ -48,8 +52,13 @@ def main() -> None:
     try:
         if "ingest" in parts:
             rows += ingest_rows(folder, chosen.events, chosen.seed)
+        large = folder / "large"
+        if "queries" in parts or "dashboard" in parts:
+            rows += loading_rows(large, chosen.large, chosen.seed)
         if "queries" in parts:
-            rows += large_rows(folder, chosen.large, chosen.seed)
+            rows += asking_rows(large, chosen.seed)
+        if "dashboard" in parts:
+            rows += map(said_row, dashboard_rows(folder, large, live_s=chosen.live_s, seed=chosen.seed))
         if "distributed" in parts:
             rows += map(said_row, distributed_rows(folder, chosen.events, chosen.seed))
     finally:
@@ -89,9 +98,8 @@ def ingest_rows(folder: Path, events: int, seed: int) -> Iterator[Row]:
         )
 
 
-def large_rows(folder: Path, events: int, seed: int) -> Iterator[Row]:
+def loading_rows(data: Path, events: int, seed: int) -> Iterator[Row]:
     said(f"loading {events:,} events")
-    data = folder / "large"
     size = f"{events / 1e6:.0f} M"
     with running(data) as server, PeakMemory(server.pid) as memory:
         bodies = ((BODY_EVENTS, body) for body in ndjson_bodies(events, body_events=BODY_EVENTS, seed=seed + 1))
@@ -105,6 +113,9 @@ def large_rows(folder: Path, events: int, seed: int) -> Iterator[Row]:
     per_event = (found.data_bytes + found.index_bytes) / found.rows
     note = f"{found.files} files; {found.index_bytes / found.rows:.2f} of it indexes"
     yield said_row(Row("bytes on disk an event", per_event, "bytes", 27, 20, note=note))
+
+
+def asking_rows(data: Path, seed: int) -> Iterator[Row]:
     with running(data) as server, PeakMemory(server.pid) as memory:
         for row in query_rows(server, seed):
             yield said_row(row)

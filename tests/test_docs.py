@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 import tomllib
 from pathlib import Path
@@ -99,6 +100,14 @@ def test_every_dependency_is_justified() -> None:
     assert documented == declared
     for line in project["optional-dependencies"]["dev"]:
         assert re.split(r"[>=\[]", line)[0] in text
+
+
+def test_every_package_of_the_dashboard_is_justified() -> None:
+    """`docs/dependencies.md` has a line for each package of `dashboard/package.json`, and no other."""
+    package = json.loads((ROOT / "dashboard" / "package.json").read_text())
+    text = (DOCS / "dependencies.md").read_text()
+    documented = re.findall(r"^\| `([a-z@/-]+)` \| \S", text, re.MULTILINE)
+    assert sorted(documented) == sorted([*package["dependencies"], *package["devDependencies"]])
 
 
 @pytest.mark.parametrize("page", sorted([*DOCS.rglob("*.md"), *ROOT.glob("*.md")]), ids=lambda page: page.name)

@@ -23,6 +23,16 @@ const queries = new QueryClient({
   },
 });
 
+// A page that was left open while the server was upgraded asks for files that are gone. It is read anew, once: when the
+// files are still not there, the error is shown.
+window.addEventListener("vite:preloadError", (event) => {
+  const READ_ANEW = "tailrace-read-anew";
+  if (Date.now() - Number(sessionStorage.getItem(READ_ANEW)) < 10_000) return;
+  sessionStorage.setItem(READ_ANEW, String(Date.now()));
+  event.preventDefault();
+  window.location.reload();
+});
+
 const root = document.getElementById("root");
 if (root === null) throw new Error("the page has no #root");
 createRoot(root).render(

@@ -16,6 +16,7 @@ import pyarrow as pa
 import pyarrow.parquet
 import pytest
 import uvicorn
+from fastapi import FastAPI
 
 from tailrace.broker.sqlite import SqliteLog
 from tailrace.config import LogSettings, QuerySettings, Settings
@@ -29,6 +30,7 @@ from tailrace.store.dead_letters import DeadLetters
 from tailrace.store.hot_memory import HotMemory
 from tailrace.store.port import Selection
 from tailrace.store.sandbox.run import Tables
+from tailrace.store.saved_views import SavedViews
 
 NOW_US = 1_743_156_000_000_000
 """2025-03-28T10:00:00Z"""
@@ -81,8 +83,8 @@ class _HotAndFile:
 class Client:
     """Synchronous calls to an application in this process."""
 
-    def __init__(self, places: Places) -> None:
-        self._app = create_app(places)
+    def __init__(self, app: FastAPI) -> None:
+        self._app = app
 
     def request(self, method: str, path: str, **options: Any) -> httpx.Response:
         async def send() -> httpx.Response:
@@ -112,12 +114,16 @@ class House:
     files: list[str]
     log: SqliteLog
     dead_letters: DeadLetters
+    saved: SavedViews
     readiness: list[Readiness] = field(default_factory=list)
     now_us: list[int] = field(default_factory=lambda: [NOW_US])
     clients: list[Client] = field(default_factory=list)
 
     def client(self, **other_places: Any) -> Client:
-        made = Client(replace(self.places, **other_places))
+        return self.client_of(create_app(replace(self.places, **other_places)))
+
+    def client_of(self, app: FastAPI) -> Client:
+        made = Client(app)
         self.clients.append(made)
         return made
 
@@ -126,6 +132,7 @@ class House:
             client.close()
         self.places.gateway.close()
         self.dead_letters.close()
+        self.saved.close()
         self.hot.close()
         self.log.close()
 
@@ -143,6 +150,7 @@ def make_house(tmp_path: Path) -> Iterator[Callable[..., House]]:
         readiness = [Readiness("log", True), Readiness("lake", True)]
         files: list[str] = []
         dead_letters = DeadLetters(tmp_path / "dead_letters.db")
+        saved = SavedViews(tmp_path / "saved_views.db", clock=lambda: now_us[0])
         places = Places(
             settings=settings,
             clock=lambda: now_us[0],
@@ -156,12 +164,13 @@ def make_house(tmp_path: Path) -> Iterator[Callable[..., House]]:
                 clock=lambda: now_us[0],
             ),
             dead_letters=dead_letters,
+            saved=saved,
             gateway=Gateway(log, settings=settings.ingest, clock=lambda: now_us[0], metrics=metrics),
             readiness=lambda: readiness,
             log_figures=log.figures,
             store_figures=lambda: {"lake": {"files": 1, "bytes": 2}},
         )
-        house = House(places, hot, files, log, dead_letters, readiness, now_us)
+        house = House(places, hot, files, log, dead_letters, saved, readiness, now_us)
         made.append(house)
         return house
 

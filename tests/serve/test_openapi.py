@@ -2,11 +2,13 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from tailrace.commands.demo import DemoSwitch
 from tailrace.serve.app import create_app
 from tailrace.serve.ingest_routes import ingest_router
 from tests.serve.conftest import Client, House
@@ -16,7 +18,7 @@ DOCS = Path(__file__).parents[2] / "docs" / "api.md"
 
 @pytest.fixture
 def openapi(house: House) -> dict[str, Any]:
-    places = house.places
+    places = replace(house.places, demo=DemoSwitch(lambda _: None, lambda: 0))
     router = ingest_router(places.gateway, settings=places.settings.ingest, metrics=places.metrics)
     return create_app(places, routers=[router]).openapi()
 

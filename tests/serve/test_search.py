@@ -191,6 +191,8 @@ def test_context_is_the_lines_around_an_event(house: House, client: Client) -> N
     asked = {"id": event["id"], "at": event["timestamp"], "before": "1", "after": "1", "same": ""}
     around = client.get("/api/context", params=asked).json()
     assert [e["id"] for e in around["before"] + around["after"]] == ["0-0-29", "0-0-31"]
+    asked |= {"before": "0", "after": "0"}
+    assert client.get("/api/context", params=asked).json() == {"before": [], "event": event, "after": []}
 
 
 def test_context_tells_events_of_one_instant_apart(house: House, client: Client) -> None:

@@ -30,12 +30,26 @@ def test_sql_sees_hot_and_file(filled: House, client: Client) -> None:
     answer = json.loads(
         _post(client, "SELECT service, count(*) AS n FROM logs GROUP BY ALL ORDER BY n DESC, service")
     )
-    assert answer == {
+    assert {name: answer[name] for name in ("columns", "rows", "count", "truncated")} == {
         "columns": [{"name": "service", "type": "string"}, {"name": "n", "type": "int64"}],
         "rows": [["auth", 41], ["pay", 40], ["web", 39]],
         "count": 3,
         "truncated": False,
     }
+
+
+def test_sql_tells_what_it_took(house: House, client: Client, tmp_path: Path) -> None:
+    """The time, and the bytes of the files that were read: a column that is not asked for is not among them. A cut
+    answer has both, too, and the other formats have neither."""
+    write_file(house, tmp_path / "large.parquet", many(60_000))
+    size_bytes = (tmp_path / "large.parquet").stat().st_size
+    small = json.loads(_post(client, "SELECT count(*) FROM logs"))
+    large = json.loads(_post(client, "SELECT sum(length(message)), sum(log_offset), min(timestamp) FROM logs"))
+    cut = json.loads(_post(client, "SELECT * FROM logs"))
+    assert 0 < small["bytes_read"] < large["bytes_read"] < 2 * size_bytes
+    assert (cut["truncated"], cut["bytes_read"] > 0) == (True, True)
+    assert all(answer["elapsed_s"] > 0 for answer in (small, large, cut))
+    assert not pa.ipc.open_stream(_post(client, "SELECT 1", "arrow")).schema.metadata
 
 
 EVERY_TYPE = (
@@ -55,6 +69,7 @@ def test_every_type_has_a_text(filled: House, client: Client) -> None:
     assert row[:2] == [1, 2]
     assert row[5:8] == ["2025-03-28T10:00:00.000000", "2025-03-28T08:00:00.000000Z", "2025-03-28"]
     assert row[9:14] == [[1, 2], {"k": "v"}, {"x": 1}, 'a"b,\nc', True]
+    assert row[14] == "nan"
     line = _post(client, EVERY_TYPE, "ndjson")
     assert line.count(b'"a":') == 2
     assert json.loads(line)["quo'ted"] == 'a"b,\nc'

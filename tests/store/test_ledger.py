@@ -18,7 +18,7 @@ from tailrace.broker.port import Record
 from tailrace.errors import NotFound, RetryLater, Stop
 from tailrace.model.claim import request_claim
 from tailrace.ops.metrics import Metrics
-from tailrace.store import ledger as ledger_module
+from tailrace.store import replica as replica_module
 from tailrace.store.dead_letters import DeadLetters
 from tailrace.store.ledger import Ledger
 from tests.store.operation_log import ListLog
@@ -35,8 +35,8 @@ def log() -> ListLog:
 @pytest.fixture
 def open_ledger(log: ListLog, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Open]:
     """Opens the ledger of a process, which has a file of that name."""
-    monkeypatch.setattr(ledger_module, "_WAIT_S", 0.3)
-    monkeypatch.setattr(ledger_module, "_CATCH_UP_S", 0.3)
+    monkeypatch.setattr(replica_module, "_WAIT_S", 0.3)
+    monkeypatch.setattr(replica_module, "_CATCH_UP_S", 0.3)
     opened: list[Ledger] = []
 
     def make(name: str = "a", *, now_us: int = 0, metrics: Metrics | None = None, bytes_max: int = 1 << 20) -> Ledger:
@@ -243,7 +243,7 @@ def test_all_copies_end_alike(
         ledger.claim([("all are here", 0, 0)])
     states = []
     for name, ledger in zip(("a", "b", "late"), ledgers, strict=True):
-        ledger._catch_up()
+        ledger._replica.catch_up()
         wait_until(partial(is_level, ledger, log))
         ledger.close()
         states.append(contents(folder / f"{name}.db"))

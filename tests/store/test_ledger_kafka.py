@@ -86,12 +86,12 @@ from tests.store.test_ledger_kafka import ledger_on
 with ledger_on(sys.argv[1], Path(sys.argv[2])) as ledger:
     if sys.argv[3] == "die":
         # Killed when its operation is durable in the log, and before it is applied here.
-        take = ledger._take
+        take = ledger._replica._take
         def die(items):
             if any(item.record.headers["operation"] == "claim" for item in items):
                 os.kill(os.getpid(), 9)
             take(items)
-        ledger._take = die
+        ledger._replica._take = die
     for key in range(int(sys.argv[4])):
         print(key, ledger.claim([(f"k{key}", int(sys.argv[5]), key)])[0], flush=True)
 """

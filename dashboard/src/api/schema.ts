@@ -274,6 +274,87 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/api/saved": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * List saved views
+         * @description Everything that was saved, the last changed first.
+         */
+        get: operations["list_saved_api_saved_get"];
+        put?: never;
+        /**
+         * Save a view
+         * @description Keeps a search or a statement under a new id. It is durable when this is answered.
+         */
+        post: operations["create_saved_api_saved_post"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/saved/{id}": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * Read a saved view
+         * @description One saved view.
+         */
+        get: operations["get_saved_api_saved__id__get"];
+        /**
+         * Change a saved view
+         * @description Replaces name, kind and state. Of two people who change a view at once, the last one wins.
+         */
+        put: operations["change_saved_api_saved__id__put"];
+        post?: never;
+        /**
+         * Delete a saved view
+         * @description For good: links to it lead nowhere.
+         */
+        delete: operations["remove_saved_api_saved__id__delete"];
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/demo": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * Look at the demo
+         * @description Whether events are being made, how many a second, and how many so far.
+         */
+        get: operations["get_demo_api_demo_get"];
+        put?: never;
+        /**
+         * Start the demo
+         * @description Makes realistic events and takes them in, until it is stopped or the server ends. There is one at a time:
+         *     started again, it goes on at the new rate.
+         */
+        post: operations["start_demo_api_demo_post"];
+        /**
+         * Stop the demo
+         * @description Its events stay.
+         */
+        delete: operations["stop_demo_api_demo_delete"];
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/healthz": {
         parameters: {
             query?: never;
@@ -616,6 +697,30 @@ export interface components {
              * @example {bad
              */
             text: string | null;
+        };
+        /**
+         * DemoFigures
+         * @example {
+         *       "running": true,
+         *       "rate": 200,
+         *       "sent": 12000
+         *     }
+         */
+        DemoFigures: {
+            /** Running */
+            running: boolean;
+            /**
+             * Rate
+             * @description Events a second, on average: those that are made, or were when it last ran.
+             * @example 200
+             */
+            rate: number;
+            /**
+             * Sent
+             * @description Events that this server has made since its start.
+             * @example 12000
+             */
+            sent: number;
         };
         /**
          * Event
@@ -985,6 +1090,84 @@ export interface components {
             accepted: number;
         };
         /**
+         * Saved
+         * @example {
+         *       "id": "pV3kT9xQz-1m",
+         *       "name": "Failed payments",
+         *       "kind": "search",
+         *       "state": {
+         *         "q": "level:ERROR AND service:pay*",
+         *         "range": "1h"
+         *       },
+         *       "created": "2025-03-28T10:00:00.000000Z",
+         *       "updated": "2025-03-28T10:00:00.000000Z"
+         *     }
+         */
+        Saved: {
+            /**
+             * Id
+             * @description For links; it never changes.
+             * @example pV3kT9xQz-1m
+             */
+            id: string;
+            /**
+             * Name
+             * @example Failed payments
+             */
+            name: string;
+            /**
+             * Kind
+             * @enum {string}
+             */
+            kind: "search" | "sql";
+            /**
+             * State
+             * @example {
+             *       "q": "level:ERROR AND service:pay*",
+             *       "range": "1h"
+             *     }
+             */
+            state: {
+                [key: string]: unknown;
+            };
+            /**
+             * Created
+             * @example 2025-03-28T10:00:00.000000Z
+             */
+            created: string;
+            /**
+             * Updated
+             * @description When it was last changed.
+             * @example 2025-03-28T10:00:00.000000Z
+             */
+            updated: string;
+        };
+        /**
+         * SavedList
+         * @example {
+         *       "saved": [
+         *         {
+         *           "id": "pV3kT9xQz-1m",
+         *           "name": "Failed payments",
+         *           "kind": "search",
+         *           "state": {
+         *             "q": "level:ERROR AND service:pay*",
+         *             "range": "1h"
+         *           },
+         *           "created": "2025-03-28T10:00:00.000000Z",
+         *           "updated": "2025-03-28T10:00:00.000000Z"
+         *         }
+         *       ]
+         *     }
+         */
+        SavedList: {
+            /**
+             * Saved
+             * @description The last changed first.
+             */
+            saved: components["schemas"]["Saved"][];
+        };
+        /**
          * Series
          * @example {
          *       "kind": "value",
@@ -1042,7 +1225,9 @@ export interface components {
          *         ]
          *       ],
          *       "count": 1,
-         *       "truncated": false
+         *       "truncated": false,
+         *       "elapsed_s": 0.31,
+         *       "bytes_read": 1250000
          *     }
          */
         SqlRows: {
@@ -1065,6 +1250,19 @@ export interface components {
              * @example false
              */
             truncated: boolean;
+            /**
+             * Elapsed S
+             * @description From the moment the statement was taken up to its last row here; waiting for a free thread is not in it.
+             * @example 0.31
+             */
+            elapsed_s: number;
+            /**
+             * Bytes Read
+             * @description What was read of the lake's files on this machine, from the disk or the system's cache, compressed as they are.
+             *     The newest events, which are in memory, are not in it. None where the system does not tell.
+             * @example 1250000
+             */
+            bytes_read: number | null;
         };
         /**
          * Status
@@ -1974,6 +2172,497 @@ export interface operations {
             };
             /** @description There is no such dead letter */
             404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Too much at once; `Retry-After` says when to come back */
+            429: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description A place is away; `Retry-After` says when to come back */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    list_saved_api_saved_get: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["SavedList"];
+                };
+            };
+            /** @description A parameter or the query is wrong */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Too much at once; `Retry-After` says when to come back */
+            429: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description A place is away; `Retry-After` says when to come back */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    create_saved_api_saved_post: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": {
+                    /**
+                     * Name
+                     * @example Failed payments
+                     */
+                    name: string;
+                    /**
+                     * Kind
+                     * @enum {string}
+                     */
+                    kind: "search" | "sql";
+                    /**
+                     * State
+                     * @description What the dashboard needs to show it again; up to 65,536 bytes of JSON.
+                     * @example {
+                     *       "q": "level:ERROR AND service:pay*",
+                     *       "range": "1h"
+                     *     }
+                     */
+                    state: {
+                        [key: string]: unknown;
+                    };
+                };
+            };
+        };
+        responses: {
+            /** @description Successful Response */
+            201: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Saved"];
+                };
+            };
+            /** @description A parameter or the query is wrong */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The state is too large */
+            413: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Too much at once; `Retry-After` says when to come back */
+            429: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description A place is away; `Retry-After` says when to come back */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    get_saved_api_saved__id__get: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                /** @description `id` of the saved view */
+                id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Saved"];
+                };
+            };
+            /** @description A parameter or the query is wrong */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description There is no such saved view */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Too much at once; `Retry-After` says when to come back */
+            429: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description A place is away; `Retry-After` says when to come back */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    change_saved_api_saved__id__put: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                /** @description `id` of the saved view */
+                id: string;
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": {
+                    /**
+                     * Name
+                     * @example Failed payments
+                     */
+                    name: string;
+                    /**
+                     * Kind
+                     * @enum {string}
+                     */
+                    kind: "search" | "sql";
+                    /**
+                     * State
+                     * @description What the dashboard needs to show it again; up to 65,536 bytes of JSON.
+                     * @example {
+                     *       "q": "level:ERROR AND service:pay*",
+                     *       "range": "1h"
+                     *     }
+                     */
+                    state: {
+                        [key: string]: unknown;
+                    };
+                };
+            };
+        };
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Saved"];
+                };
+            };
+            /** @description A parameter or the query is wrong */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description There is no such saved view */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The state is too large */
+            413: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Too much at once; `Retry-After` says when to come back */
+            429: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description A place is away; `Retry-After` says when to come back */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    remove_saved_api_saved__id__delete: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                /** @description `id` of the saved view */
+                id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Successful Response */
+            204: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            /** @description A parameter or the query is wrong */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description There is no such saved view */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Too much at once; `Retry-After` says when to come back */
+            429: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description A place is away; `Retry-After` says when to come back */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    get_demo_api_demo_get: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["DemoFigures"];
+                };
+            };
+            /** @description A parameter or the query is wrong */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Too much at once; `Retry-After` says when to come back */
+            429: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description A place is away; `Retry-After` says when to come back */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    start_demo_api_demo_post: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: {
+            content: {
+                "application/json": {
+                    /**
+                     * Rate
+                     * @description Events a second, on average.
+                     * @default 200
+                     */
+                    rate?: number;
+                };
+            };
+        };
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["DemoFigures"];
+                };
+            };
+            /** @description A parameter or the query is wrong */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Too much at once; `Retry-After` says when to come back */
+            429: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description A place is away; `Retry-After` says when to come back */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    stop_demo_api_demo_delete: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["DemoFigures"];
+                };
+            };
+            /** @description A parameter or the query is wrong */
+            400: {
                 headers: {
                     [name: string]: unknown;
                 };

@@ -8,7 +8,7 @@ export function Help({ opened, close }: { opened: boolean; close: () => void }) 
         <Table.Tbody>
           {SHORTCUTS.map((each) => (
             <Table.Tr key={each.keys}>
-              <Table.Td w={90}>
+              <Table.Td w={120}>
                 <Kbd>{each.keys}</Kbd>
               </Table.Td>
               <Table.Td>{each.does}</Table.Td>

@@ -14,8 +14,10 @@ import { Link, Outlet, useLocation, useNavigate } from "@tanstack/react-router";
 import { useState } from "react";
 import { page } from "../page";
 import { Help } from "./Help";
+import "./nonce";
 import classes from "./Shell.module.css";
 import { useShortcuts } from "./shortcuts";
+import { useArrival } from "./useArrival";
 import { useServer } from "./useServer";
 
 const PAGES = [
@@ -32,6 +34,7 @@ export function Shell() {
   const navigate = useNavigate();
   const location = useLocation();
   const server = useServer();
+  const { title, content } = useArrival();
   const q = "q" in location.search ? String(location.search.q) : undefined;
   const query = q === undefined ? {} : { q };
   useShortcuts({
@@ -77,7 +80,7 @@ export function Shell() {
         {server === "away" &&
           "The server does not answer. What is shown may be old; the page goes on when it is back."}
       </div>
-      <main id="content" className={classes.content} tabIndex={-1}>
+      <main id="content" ref={content} className={classes.content} aria-label={title} tabIndex={-1}>
         <Outlet />
       </main>
       <Help opened={helping} close={() => setHelping(false)} />

@@ -15,19 +15,6 @@ export interface TimeSpan {
   endMs?: number;
 }
 
-const SECOND = 1000;
-const MINUTE = 60 * SECOND;
-const HOUR = 60 * MINUTE;
-const DAY = 24 * HOUR;
-
-export const UNIT_MS: Readonly<Record<string, number>> = {
-  s: SECOND,
-  m: MINUTE,
-  h: HOUR,
-  d: DAY,
-  w: 7 * DAY,
-};
-
 /** What the API takes for an instant: ISO 8601 in UTC with six decimal places. */
 export function apiTime(ms: number): string {
   return `${new Date(ms).toISOString().slice(0, -1)}000Z`;

@@ -41,3 +41,9 @@ def letters_url(url: str) -> str:
     """The topic of the dead letters and claims that belong to the topic of `url`. Raises `Stop`."""
     place = parse_kafka_url(url)
     return f"{SCHEME}{place.servers}/{place.topic}.dead-letters"
+
+
+def saved_url(url: str) -> str:
+    """The topic of what people have saved, beside the topic of `url`. Raises `Stop`."""
+    place = parse_kafka_url(url)
+    return f"{SCHEME}{place.servers}/{place.topic}.saved-views"

@@ -3,26 +3,24 @@
 from __future__ import annotations
 
 import contextlib
-import threading
-from collections.abc import Iterator
+from functools import partial
 
 import click
 
-from tailrace.client.demo_generator import DemoGenerator
+from tailrace.commands.demo import DemoSwitch
 from tailrace.commands.serving import serve
 from tailrace.commands.settings_options import settings_options
 from tailrace.config import Settings
 from tailrace.config_load import LoadedSettings
 from tailrace.kernels import warm_up
 from tailrace.model.clock import system_clock_us
+from tailrace.serve.places import DEMO_EVENTS_PER_S
 from tailrace.wiring.roles import Platform, platform
-
-_DEMO_EVENTS_PER_S = 200
 
 
 @click.command()
 @settings_options
-@click.option("--demo", is_flag=True, help=f"Also make {_DEMO_EVENTS_PER_S} realistic events a second.")
+@click.option("--demo", is_flag=True, help=f"Also make {DEMO_EVENTS_PER_S} realistic events a second.")
 def up(loaded: LoadedSettings, demo: bool) -> None:
     """Run the whole platform on this machine: gateway, log, worker, lake and API in one process.
 
@@ -38,36 +36,24 @@ def up(loaded: LoadedSettings, demo: bool) -> None:
     """
     settings = loaded.settings
 
-    def begun(running: Platform, stack: contextlib.ExitStack) -> None:
-        if demo:
-            stack.enter_context(_demo_events(running))
+    def begun(running: Platform, _: contextlib.ExitStack) -> None:
+        if demo and running.demo is not None:
+            running.demo.start(DEMO_EVENTS_PER_S)
         warm_up()
         _greet(settings, demo)
 
-    serve(settings, platform(settings, clock=system_clock_us), begun)
-
-
-@contextlib.contextmanager
-def _demo_events(running: Platform) -> Iterator[None]:
-    stop = threading.Event()
-    generator = DemoGenerator(running.append, rate=_DEMO_EVENTS_PER_S, clock=system_clock_us, stop=stop)
-    thread = threading.Thread(target=generator.run, name="demo")
-    thread.start()
-    try:
-        yield
-    finally:
-        stop.set()
-        thread.join()
+    make_demo = partial(DemoSwitch, clock=system_clock_us)
+    serve(settings, platform(settings, clock=system_clock_us, make_demo=make_demo), begun)
 
 
 def _greet(settings: Settings, demo: bool) -> None:
     url = f"http://{settings.listen}"
-    first = "It is making demo events. Three things to try:" if demo else "Three things to try:"
+    making = "It is making demo events. " if demo else ""
     click.echo(
         f"""
 Tailrace is running on {url}   (data in {settings.data}/, Ctrl-C stops it)
 
-{first}
+{making}Open it in a browser, or try three things here:
 
   curl '{url}/logs?level=ERROR&limit=5'
   curl -d '{{"level":"ERROR","source":"auth-service","message":"Something failed"}}' {url}/logs

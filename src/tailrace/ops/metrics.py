@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
+from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, ProcessCollector
 
 # From a memory access to a stuck disk.
 _SECONDS = (0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30)
@@ -14,6 +14,8 @@ class Metrics:
     def __init__(self) -> None:
         self.registry = CollectorRegistry()
         r = self.registry
+        # Memory, processor time, open files: under the names that every exporter gives them.
+        ProcessCollector(registry=r)
         self.events_accepted = Counter("tailrace_events_accepted", "Events acknowledged as durable.", registry=r)
         self.bytes_received = Counter("tailrace_bytes_received", "Bytes of request bodies, as sent.", registry=r)
         self.events_rejected = Counter(
@@ -82,7 +84,7 @@ class Metrics:
         )
         self.ledger_skipped = Counter(
             "tailrace_ledger_skipped",
-            "Operations on dead letters and claims that could not be decoded and were left out.",
+            "Operations on dead letters, claims and saved views that could not be decoded and were left out.",
             registry=r,
         )
         self.retries = Counter("tailrace_retries", "Calls that failed and were made again.", ["place"], registry=r)

@@ -12,6 +12,7 @@ from fastapi.responses import HTMLResponse
 
 from tailrace.serve.context_route import context_router
 from tailrace.serve.dead_letter_routes import dead_letter_router
+from tailrace.serve.demo_routes import demo_router
 from tailrace.serve.docs_page import docs_page
 from tailrace.serve.envelope import Envelope
 from tailrace.serve.figures_routes import figures_router
@@ -24,6 +25,7 @@ from tailrace.serve.places import Places, Vitals
 from tailrace.serve.problems import add_problem_handlers
 from tailrace.serve.query_threads import QueryThreads
 from tailrace.serve.rendering import Renderer
+from tailrace.serve.saved_routes import saved_router
 from tailrace.serve.schemas import Problem
 from tailrace.serve.search_route import search_router
 from tailrace.serve.serving import Serving
@@ -40,7 +42,8 @@ _PROBLEMS: dict[int | str, dict[str, Any]] = {
 def create_app(places: Places, *, routers: Sequence[APIRouter] = (), features: Sequence[str] = ()) -> FastAPI:
     """The application that answers queries; `routers` come first, so that they can take a path's other methods.
 
-    `features` names what they add, for the dashboard, which is read from the package here. It holds threads from its start, and lets go of them at its lifespan's end; the places stay open.
+    `features` names what they add, for the dashboard, which is read from the package here. The application holds
+    threads from its start, and lets go of them at its lifespan's end; the places stay open.
     """
     serving = Serving(places, QueryThreads(places.settings.query, places.metrics), Renderer())
     tails = Tails(places, serving.renderer)
@@ -62,7 +65,9 @@ def create_app(places: Places, *, routers: Sequence[APIRouter] = (), features: S
             tail_router(serving, tails),
             sql_router(serving),
             dead_letter_router(places),
-            page_router(read_page(), features=features),
+            saved_router(places.saved),
+            *([] if places.demo is None else [demo_router(places.demo)]),
+            page_router(read_page(), features=[*features, *([] if places.demo is None else ["demo"])]),
         ],
         close=close,
     )

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from typing import Annotated
 
+import pyarrow as pa
 from fastapi import APIRouter, Query, Request, Response
 
 from tailrace.errors import BadInput, NotFound
@@ -64,7 +65,7 @@ def _around(snapshot: Snapshot, place: Cursor, same: list[str], asked: ContextPa
     array = serving.renderer.array
     return (
         b'{"before":'
-        + array(before.take(list(range(before.num_rows - 1, -1, -1))))
+        + array(before.take(pa.array(range(before.num_rows - 1, -1, -1), pa.int64())))
         + b',"event":'
         + array(row)[1:-1]
         + b',"after":'

@@ -16,6 +16,7 @@ from tailrace.serve.cache import AnswerCache
 from tailrace.store.dead_letters import DeadLetter
 from tailrace.store.port import HotReader, Searchable
 from tailrace.store.sandbox.run import Tabular
+from tailrace.store.saved_views import Content, SavedView
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,6 +48,55 @@ class Letters(Counted, Protocol):
         ...
 
 
+class Views(Protocol):
+    """What people have saved. Every change is durable on return; of two changes of one view the last one wins."""
+
+    def list(self) -> Sequence[SavedView]:
+        """The last changed first."""
+        ...
+
+    def get(self, id: str) -> SavedView:
+        """Raises `NotFound`."""
+        ...
+
+    def create(self, content: Content) -> SavedView:
+        """Under a new id. Raises `BadInput` when there is no room."""
+        ...
+
+    def change(self, id: str, content: Content) -> SavedView:
+        """Raises `NotFound`, and `BadInput` when there is no room."""
+        ...
+
+    def remove(self, id: str) -> None:
+        """Raises `NotFound`."""
+        ...
+
+
+DEMO_EVENTS_PER_S = 200
+"""What the demo makes unless it is told otherwise: lively, and nothing that a laptop notices."""
+
+
+@dataclass(frozen=True, slots=True)
+class DemoState:
+    """`rate`: events a second on average, as they are made or were last; `sent`: all that this process has made."""
+
+    running: bool
+    rate: int
+    sent: int
+
+
+class Demo(Protocol):
+    """Realistic events of this process's own. Shared between threads; all but `figures` may take a moment."""
+
+    def figures(self) -> DemoState: ...
+
+    def start(self, rate: int) -> None:
+        """At `rate` events a second on average, also when it runs already."""
+        ...
+
+    def stop(self) -> None: ...
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Vitals:
     """What every role can tell of itself. `dead_letters` is None for a role that does not keep any.
@@ -67,7 +117,9 @@ class Vitals:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Places(Vitals):
-    """What queries need. `searchable` answers over hot and store together; `tables` gives the same events to SQL."""
+    """What queries and the dashboard need. `searchable` answers over hot and store together; `tables` gives the same
+    events to SQL. `demo` is None where no events are taken in.
+    """
 
     searchable: Searchable
     tables: Tabular
@@ -75,3 +127,5 @@ class Places(Vitals):
     dead_letters: Letters
     gateway: Gateway
     answers: AnswerCache
+    saved: Views
+    demo: Demo | None = None

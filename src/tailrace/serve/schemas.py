@@ -6,6 +6,8 @@ from typing import Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, JsonValue
 
+from tailrace.serve.places import DEMO_EVENTS_PER_S
+
 _EVENT: dict[str, JsonValue] = {
     "timestamp": "2025-03-28T10:00:00.000000Z",
     "level": "ERROR",
@@ -134,6 +136,52 @@ class SqlRows(Answer):
     count: int
     truncated: bool = Field(examples=[False])
     """Whether there were more rows than a JSON answer holds; the other formats have no cap."""
+    elapsed_s: float = Field(examples=[0.31])
+    """From the moment the statement was taken up to its last row here; waiting for a free thread is not in it."""
+    bytes_read: int | None = Field(examples=[1_250_000])
+    """What was read of the lake's files on this machine, from the disk or the system's cache, compressed as they are.
+    The newest events, which are in memory, are not in it. None where the system does not tell.
+    """
+
+
+class SavedRequest(Answer):
+    model_config = ConfigDict(use_attribute_docstrings=True, extra="forbid", str_strip_whitespace=True)
+
+    name: str = Field(min_length=1, max_length=200, examples=["Failed payments"])
+    kind: Literal["search", "sql"]
+    state: dict[str, Any] = Field(examples=[{"q": "level:ERROR AND service:pay*", "range": "1h"}])
+    """What the dashboard needs to show it again; up to 65,536 bytes of JSON."""
+
+
+class Saved(Answer):
+    id: str = Field(examples=["pV3kT9xQz-1m"])
+    """For links; it never changes."""
+    name: str = Field(examples=["Failed payments"])
+    kind: Literal["search", "sql"]
+    state: dict[str, Any] = Field(examples=[{"q": "level:ERROR AND service:pay*", "range": "1h"}])
+    created: str = Field(examples=["2025-03-28T10:00:00.000000Z"])
+    updated: str = Field(examples=["2025-03-28T10:00:00.000000Z"])
+    """When it was last changed."""
+
+
+class SavedList(Answer):
+    saved: list[Saved]
+    """The last changed first."""
+
+
+class DemoRequest(Answer):
+    model_config = ConfigDict(use_attribute_docstrings=True, extra="forbid")
+
+    rate: int = Field(DEMO_EVENTS_PER_S, ge=1, le=5000)
+    """Events a second, on average."""
+
+
+class DemoFigures(Answer):
+    running: bool
+    rate: int = Field(examples=[DEMO_EVENTS_PER_S])
+    """Events a second, on average: those that are made, or were when it last ran."""
+    sent: int = Field(examples=[12_000])
+    """Events that this server has made since its start."""
 
 
 class Problem(Answer):

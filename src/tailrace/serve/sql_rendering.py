@@ -56,6 +56,9 @@ class RowRenderer:
 
 
 def _json_value(place: str, kind: pa.DataType) -> str:
+    if pa.types.is_floating(kind):
+        # JSON has no number for NaN and the infinities.
+        return f"CASE WHEN isfinite({place}) THEN to_json({place}) ELSE to_json({place}::VARCHAR) END"
     return _iso(place, kind) if pa.types.is_timestamp(kind) else place
 
 

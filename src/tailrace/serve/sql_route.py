@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import threading
+import time
 from collections.abc import AsyncGenerator, Callable, Generator, Iterator
 from contextlib import ExitStack, closing, contextmanager
 
@@ -135,6 +136,7 @@ async def _read_request(request: Request) -> SqlRequest:
 
 def _json_body(statement: Statement) -> bytes:
     """Up to ROWS_MAX rows; `truncated` when there were more, or when they took too much room."""
+    started_s = time.perf_counter()
     with statement.running() as run, closing(RowRenderer(run.schema)) as renderer:
         columns = [{"name": field.name, "type": str(field.type)} for field in run.schema]
         parts: list[bytes] = []
@@ -151,8 +153,15 @@ def _json_body(statement: Statement) -> bytes:
             rows, size_bytes = rows + taken.num_rows, size_bytes + len(part)
             if truncated:
                 break
+        bytes_read = run.bytes_read()
     head = b'{"columns":' + orjson.dumps(columns) + b',"rows":[' + b"".join(parts)[:-1]
-    return head + b"]," + orjson.dumps({"count": rows, "truncated": truncated})[1:]
+    tail = {
+        "count": rows,
+        "truncated": truncated,
+        "elapsed_s": round(time.perf_counter() - started_s, 6),
+        "bytes_read": bytes_read,
+    }
+    return head + b"]," + orjson.dumps(tail)[1:]
 
 
 def _json_lines(statement: Statement) -> Generator[bytes, None, None]:

@@ -30,7 +30,8 @@ from tailrace.model.clock import Clock, system_clock_us
 from tailrace.model.dead_letter import store_of
 from tailrace.store import claims as claims_table
 from tailrace.store.claims import Answers
-from tailrace.store.dead_letters_file import DeadLettersFile
+from tailrace.store.dead_letters_file import DEAD_LETTERS_FILE
+from tailrace.store.sqlite_file import SqliteFile
 
 # What a letter takes besides its texts: the row, its key and its place in the index.
 _LETTER_BYTES = 100
@@ -115,7 +116,7 @@ class DeadLetters:
         self._bytes_max = bytes_max
         self._window_us = round(window_s * 1e6)
         self._clock = clock
-        self._file = DeadLettersFile(Path(path))
+        self._file = SqliteFile(Path(path), DEAD_LETTERS_FILE)
 
     @contextmanager
     def changes(self) -> Iterator[Changes]:

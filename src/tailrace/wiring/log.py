@@ -43,7 +43,7 @@ def open_log(opening: Opening, groups: Sequence[str]) -> Log:
     """The log that `groups` read. Raises `Stop`."""
     settings = opening.settings
     if is_shared(settings.log):
-        return opening.opened(_kafka(opening, settings.log.url, settings.kafka, groups))
+        return opening.opened(open_kafka(opening, settings.log.url, settings.kafka, groups))
     path = opening.data / "log.db"
     log = opening.opened(SqliteLog(path, settings=settings.log, clock=opening.clock, metrics=opening.metrics))
     log.keep_groups(groups)
@@ -67,7 +67,7 @@ def open_letters(opening: Opening) -> LettersAndClaims:
     one_partition = settings.kafka.model_copy(update={"partitions": 1})
     # For ever, so that a process that starts anew finds every letter; and no more than twice what each may keep.
     forever = {"retention.ms": "-1", "retention.bytes": str(2 * settings.dead_letters.bytes_max)}
-    topic = opening.opened(_kafka(opening, letters_url(settings.log.url), one_partition, (), forever))
+    topic = opening.opened(open_kafka(opening, letters_url(settings.log.url), one_partition, (), forever))
     return opening.opened(
         opening.patiently(
             "dead letters", lambda: Ledger(topic, letters, clock=opening.clock, metrics=opening.metrics)
@@ -75,13 +75,14 @@ def open_letters(opening: Opening) -> LettersAndClaims:
     )
 
 
-def _kafka(
+def open_kafka(
     opening: Opening,
     url: str,
     kafka: KafkaSettings,
     groups: Sequence[str],
     topic_config: Mapping[str, str] | None = None,
 ) -> KafkaLog:
+    """The topic of `url`, made with `topic_config` where it is not there yet. Raises `Stop`."""
     return opening.patiently(
         "log",
         lambda: KafkaLog(

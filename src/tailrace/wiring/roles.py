@@ -21,13 +21,14 @@ from tailrace.model.clock import Clock
 from tailrace.process.worker import Worker
 from tailrace.serve.app import create_app, role_app
 from tailrace.serve.ingest_routes import ingest_router
-from tailrace.serve.places import Places, Readiness, Vitals
+from tailrace.serve.places import Demo, Places, Readiness, Vitals
 from tailrace.store.duck import Duck
 from tailrace.store.port import HotReader, HotWriter
 from tailrace.store.union import Union
 from tailrace.wiring.hot import is_shared_hot, open_answers, open_memory, open_mirror, open_redis
 from tailrace.wiring.log import LettersAndClaims, is_shared, open_letters, open_log
 from tailrace.wiring.opening import Opening
+from tailrace.wiring.saved import open_saved
 from tailrace.wiring.stores import Figures, Queried, Stores, targets
 
 Check = Callable[[], Readiness]
@@ -41,11 +42,15 @@ class Role:
     stopping: threading.Event
 
 
+Append = Callable[[pa.RecordBatch], None]
+"""Puts a batch of EVENT_SCHEMA into the log; it is durable on return."""
+
+
 @dataclass(frozen=True, slots=True)
 class Platform(Role):
-    """All roles. `append` puts a batch of EVENT_SCHEMA into the log; it is durable on return."""
+    """All roles. `demo` is what was made of `make_demo`."""
 
-    append: Callable[[pa.RecordBatch], None]
+    demo: Demo | None
 
 
 @contextlib.contextmanager
@@ -118,10 +123,13 @@ def api_role(settings: Settings, *, clock: Clock) -> Iterator[Role]:
 
 
 @contextlib.contextmanager
-def platform(settings: Settings, *, clock: Clock) -> Iterator[Platform]:
+def platform(
+    settings: Settings, *, clock: Clock, make_demo: Callable[[Append], Demo] | None = None
+) -> Iterator[Platform]:
     """Every role in this process, until it is left; then what was read is written, and the files are closed.
 
-    Raises `Stop` when a place cannot be opened.
+    `make_demo` makes the generator of demo events that the API can start; it is stopped first. Raises `Stop` when a
+    place cannot be opened.
     """
     with contextlib.ExitStack() as stack:
         opening = Opening(settings, stack, clock=clock)
@@ -144,6 +152,9 @@ def platform(settings: Settings, *, clock: Clock) -> Iterator[Platform]:
         def append(batch: pa.RecordBatch) -> None:
             log.append([Record(ARROW_STREAM, encode_batch(batch), batch.num_rows)]).result()
 
+        demo = None if make_demo is None else make_demo(append)
+        if demo is not None:
+            stack.callback(demo.stop)
         places = _places(
             opening,
             log=log,
@@ -153,9 +164,10 @@ def platform(settings: Settings, *, clock: Clock) -> Iterator[Platform]:
             hot=shown,
             gateway=gateway,
             checks=_at_work(workers),
+            demo=demo,
         )
         router = ingest_router(gateway, settings=settings.ingest, metrics=opening.metrics)
-        yield Platform(create_app(places, routers=[router], features=["ingest"]), opening.stopping, append)
+        yield Platform(create_app(places, routers=[router], features=["ingest"]), opening.stopping, demo)
 
 
 def _must_be_shared(settings: Settings, role: str, *, hot: bool) -> None:
@@ -256,6 +268,7 @@ def _places(
     hot: HotReader,
     gateway: Gateway,
     checks: Sequence[Check],
+    demo: Demo | None = None,
 ) -> Places:
     return Places(
         settings=opening.settings,
@@ -267,6 +280,8 @@ def _places(
         dead_letters=letters,
         gateway=gateway,
         answers=open_answers(opening),
+        saved=open_saved(opening),
+        demo=demo,
         readiness=_readiness(
             opening,
             _asked("log", log.figures),

@@ -5,8 +5,9 @@ takes 16 GB under a limit of 256 MB and cannot be interrupted. A process of its 
 kernel, and killed at any instant without hurting the server.
 
 Standard input: one line of JSON (`Task`'s fields), then the hot rows as an Arrow IPC stream, read to its end before
-anything is written. Standard output: the result as an Arrow IPC stream. Exit status 0 says that it is whole;
-otherwise standard error holds one line of JSON: `{"message": …, "column": … or null}`.
+anything is written. Standard output: the result as an Arrow IPC stream; its schema's metadata say how much this
+process had read before it opened any file for the statement. Exit status 0 says that it is whole; otherwise standard
+error holds one line of JSON: `{"message": …, "column": … or null}`.
 """
 
 from __future__ import annotations
@@ -16,12 +17,16 @@ import os
 import resource
 import sys
 from dataclasses import dataclass
+from pathlib import Path
 
 import duckdb
 import pyarrow as pa
 
 from tailrace.errors import QueryError
 from tailrace.store.sandbox.check import VIEW, check_sql, first_line
+
+BYTES_READ_BEFORE = b"tailrace.bytes_read_before"
+"""Metadata of the result's schema, a number; not there where the system does not tell."""
 
 BATCH_ROWS = 8192
 """Rows of one batch of the result: small, so that the first is out soon and a wide one is not large."""
@@ -62,13 +67,25 @@ def main() -> int:
 
 def run(task: Task, hot: pa.Table, output: int) -> None:
     """Check the query, run it, and write its result to the file descriptor `output`."""
+    read_before = bytes_read("self")
     connection = connect(task, hot)
     check_sql(task.query, connection)
     reader = connection.sql(task.query).to_arrow_reader(BATCH_ROWS)
-    with os.fdopen(output, "wb", closefd=False) as sink, pa.ipc.new_stream(sink, reader.schema) as writer:
+    told = {} if read_before is None else {BYTES_READ_BEFORE: str(read_before)}
+    schema = reader.schema.with_metadata({**(reader.schema.metadata or {}), **told})
+    with os.fdopen(output, "wb", closefd=False) as sink, pa.ipc.new_stream(sink, schema) as writer:
         for batch in reader:
             writer.write_batch(batch)
             sink.flush()
+
+
+def bytes_read(process: int | str) -> int | None:
+    """What a process has read so far, from files and pipes, from a disk or not. Only Linux tells; else None."""
+    try:
+        lines = Path(f"/proc/{process}/io").read_text().splitlines()
+    except OSError:
+        return None
+    return next((int(line.split()[1]) for line in lines if line.startswith("rchar:")), None)
 
 
 def connect(task: Task, hot: pa.Table) -> duckdb.DuckDBPyConnection:

@@ -18,6 +18,7 @@ import pyarrow as pa
 from tailrace.config import QuerySettings
 from tailrace.errors import QueryError, RetryLater
 from tailrace.model.batch import STORED_SCHEMA
+from tailrace.store.sandbox.process import BYTES_READ_BEFORE, bytes_read
 
 _CPU_GRACE_S = 10
 _FAILURE_BYTES_MAX = 64 << 10
@@ -54,6 +55,7 @@ class SqlRun:
         self._settings = settings
         self._tables = tables
         self._timed_out = False
+        self._bytes_read_at_end: int | None = None
         try:
             self._process = subprocess.Popen(
                 [sys.executable, "-I", "-m", "tailrace.store.sandbox.process"],
@@ -93,7 +95,17 @@ class SqlRun:
 
     @property
     def schema(self) -> pa.Schema:
-        return self._reader.schema
+        metadata = dict(self._reader.schema.metadata or {})
+        metadata.pop(BYTES_READ_BEFORE, None)
+        return self._reader.schema.with_metadata(metadata or None)
+
+    def bytes_read(self) -> int | None:
+        """What the statement has read of the files so far, from the disk or the system's cache; None where the system
+        does not tell. It is some kilobytes too much: what DuckDB reads of the system's own files is in it.
+        """
+        before = (self._reader.schema.metadata or {}).get(BYTES_READ_BEFORE)
+        now = self._bytes_read_at_end or bytes_read(self._process.pid)
+        return None if before is None or now is None else now - int(before)
 
     def __iter__(self) -> Iterator[pa.RecordBatch]:
         """Raises `QueryError` in the middle when the statement fails there: what came before is not whole."""
@@ -101,6 +113,8 @@ class SqlRun:
             yield from self._reader
         except (pa.ArrowInvalid, OSError) as error:
             raise self._failure() from error
+        # While the process has not been waited for, the system still knows what it has read.
+        self._bytes_read_at_end = bytes_read(self._process.pid)
         # A stream that is cut between two batches looks ended to Arrow; only the exit status tells.
         if self._process.wait() != 0:
             raise self._failure()

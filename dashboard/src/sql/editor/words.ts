@@ -1,0 +1,147 @@
+/** The words that the editor knows: the table's columns, DuckDB's keywords, types and the functions of use for logs. */
+
+export const TABLE = "logs";
+
+export const COLUMNS = [
+  { name: "timestamp", type: "timestamp", about: "when it happened" },
+  { name: "observed_timestamp", type: "timestamp", about: "when it came in" },
+  { name: "level", type: "text", about: "TRACE, DEBUG, INFO, WARN, ERROR, FATAL or NULL" },
+  { name: "service", type: "text", about: "" },
+  { name: "host", type: "text", about: "" },
+  { name: "message", type: "text", about: "" },
+  { name: "trace_id", type: "text", about: "" },
+  { name: "span_id", type: "text", about: "" },
+  { name: "attributes", type: "map", about: "all other fields, as texts" },
+  { name: "log_partition", type: "integer", about: "part of the event's identity" },
+  { name: "log_offset", type: "bigint", about: "part of the event's identity" },
+  { name: "log_row", type: "integer", about: "part of the event's identity" },
+] as const;
+
+export const KEYWORDS =
+  "select from where group by order having limit offset with recursive as on using join left right full inner outer " +
+  "cross asof semi anti lateral union all distinct except intersect case when then else end and or not in is null true " +
+  "false like ilike similar to between exists any asc desc nulls first last filter over partition rows range groups " +
+  "unbounded preceding following current row window qualify cast try_cast interval values describe summarize pivot " +
+  "unpivot sample tablesample exclude replace columns within positional glob escape materialized unnest ordinality " +
+  "year month day hour minute second millisecond";
+
+/** Without TIMESTAMP, which is first of all a column here, and INTERVAL, which is a keyword. */
+export const TYPES =
+  "boolean tinyint smallint integer bigint hugeint ubigint uinteger int float double real decimal numeric varchar text " +
+  "date time timestamptz blob json map struct uuid";
+
+/** Functions and what they take. */
+export const FUNCTIONS: Readonly<Record<string, string>> = {
+  abs: "number",
+  any_value: "value",
+  approx_count_distinct: "value",
+  approx_quantile: "number, share",
+  arg_max: "what, by",
+  arg_min: "what, by",
+  array_agg: "value",
+  avg: "number",
+  bar: "number, min, max, width",
+  bool_and: "condition",
+  bool_or: "condition",
+  ceil: "number",
+  coalesce: "value, …",
+  concat: "text, …",
+  contains: "text, part",
+  corr: "y, x",
+  count: "* or value",
+  count_if: "condition",
+  current_date: "",
+  date_diff: "'part', from, to",
+  date_part: "'part', time",
+  date_trunc: "'part', time",
+  dense_rank: "",
+  element_at: "map, key",
+  ends_with: "text, end",
+  epoch: "time",
+  epoch_ms: "time",
+  extract: "part FROM time",
+  first: "value",
+  first_value: "value",
+  flatten: "list",
+  floor: "number",
+  format: "'pattern', value, …",
+  generate_series: "from, to, step",
+  greatest: "value, …",
+  hash: "value",
+  histogram: "value",
+  if: "condition, then, else",
+  ifnull: "value, instead",
+  json_extract: "json, '$.path'",
+  json_extract_string: "json, '$.path'",
+  lag: "value, rows",
+  last: "value",
+  last_value: "value",
+  lead: "value, rows",
+  least: "value, …",
+  left: "text, length",
+  len: "text or list",
+  length: "text",
+  levenshtein: "text, text",
+  list: "value",
+  list_contains: "list, value",
+  list_distinct: "list",
+  list_filter: "list, x -> condition",
+  list_transform: "list, x -> value",
+  ln: "number",
+  log10: "number",
+  lower: "text",
+  map_entries: "map",
+  map_extract: "map, key",
+  map_keys: "map",
+  map_values: "map",
+  max: "value",
+  max_by: "what, by",
+  md5: "text",
+  median: "number",
+  min: "value",
+  min_by: "what, by",
+  mode: "value",
+  now: "",
+  ntile: "parts",
+  nullif: "value, other",
+  percent_rank: "",
+  position: "part IN text",
+  quantile_cont: "number, share",
+  quantile_disc: "number, share",
+  rank: "",
+  regexp_extract: "text, 'pattern', group",
+  regexp_extract_all: "text, 'pattern', group",
+  regexp_full_match: "text, 'pattern'",
+  regexp_matches: "text, 'pattern'",
+  regexp_replace: "text, 'pattern', 'with', 'g'",
+  replace: "text, part, with",
+  reverse: "text",
+  right: "text, length",
+  round: "number, places",
+  row_number: "",
+  split_part: "text, 'by', part",
+  sqrt: "number",
+  starts_with: "text, start",
+  stddev: "number",
+  strftime: "time, '%H:%M'",
+  string_agg: "text, 'between'",
+  string_split: "text, 'by'",
+  strptime: "text, '%Y-%m-%d'",
+  substring: "text, from, length",
+  sum: "number",
+  time_bucket: "INTERVAL 1 minute, time",
+  to_days: "number",
+  to_hours: "number",
+  to_minutes: "number",
+  to_seconds: "number",
+  to_timestamp: "seconds",
+  trim: "text",
+  typeof: "value",
+  upper: "text",
+  url_decode: "text",
+};
+
+/** An attribute as SQL reads it. */
+export function attributeSql(name: string): string {
+  return `attributes['${name.replaceAll("'", "''")}']`;
+}
