@@ -121,11 +121,11 @@ function NothingYet() {
     <Empty title="Nothing is saved yet">
       <Text size="sm">
         Press “Save” beside a{" "}
-        <Anchor component={Link} to="/">
+        <Anchor component={Link} to="/" underline="always">
           search
         </Anchor>{" "}
         or an{" "}
-        <Anchor component={Link} to="/sql">
+        <Anchor component={Link} to="/sql" underline="always">
           SQL statement
         </Anchor>
         . It gets a link that you can share.

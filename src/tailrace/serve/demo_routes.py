@@ -7,9 +7,8 @@ from dataclasses import asdict
 
 import orjson
 from fastapi import APIRouter, Request, Response
-from pydantic import ValidationError
 
-from tailrace.errors import BadInput, TooLarge
+from tailrace.serve.json_body import read_json
 from tailrace.serve.places import Demo
 from tailrace.serve.schemas import DemoFigures, DemoRequest
 
@@ -34,7 +33,9 @@ def demo_router(demo: Demo) -> APIRouter:
         """Makes realistic events and takes them in, until it is stopped or the server ends. There is one at a time:
         started again, it goes on at the new rate.
         """
-        asked = await _read_request(request)
+        asked = await read_json(
+            request, DemoRequest, bytes_max=_REQUEST_BYTES_MAX, example='{"rate": 200}, or nothing', empty=b"{}"
+        )
         await asyncio.to_thread(demo.start, asked.rate)
         return _answer(demo)
 
@@ -45,20 +46,6 @@ def demo_router(demo: Demo) -> APIRouter:
         return _answer(demo)
 
     return router
-
-
-async def _read_request(request: Request) -> DemoRequest:
-    body = b""
-    async for part in request.stream():
-        body += part
-        if len(body) > _REQUEST_BYTES_MAX:
-            raise TooLarge(f"the request is larger than {_REQUEST_BYTES_MAX:,} bytes")
-    try:
-        return DemoRequest.model_validate_json(body or b"{}")
-    except ValidationError as error:
-        wrong = error.errors()[0]
-        place = ".".join(str(part) for part in wrong["loc"]) or "the body"
-        raise BadInput(f'{place}: {wrong["msg"]}; send {{"rate": 200}}, or nothing') from error
 
 
 def _answer(demo: Demo) -> Response:

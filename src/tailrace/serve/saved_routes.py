@@ -7,10 +7,10 @@ from typing import Annotated, Any
 
 import orjson
 from fastapi import APIRouter, Path, Request, Response
-from pydantic import ValidationError
 
-from tailrace.errors import BadInput, TooLarge
+from tailrace.errors import TooLarge
 from tailrace.serve.histogram import time_text
+from tailrace.serve.json_body import read_json
 from tailrace.serve.places import Views
 from tailrace.serve.schemas import Problem, Saved, SavedList, SavedRequest
 from tailrace.store.saved_views import Content, SavedView
@@ -20,6 +20,7 @@ STATE_BYTES_MAX = 64 << 10
 
 # The state may come with spaces and escapes in it.
 _REQUEST_BYTES_MAX = 4 * STATE_BYTES_MAX
+_EXAMPLE = '{"name": …, "kind": "search", "state": {…}}'
 
 _MISSING: dict[int | str, dict[str, Any]] = {404: {"model": Problem, "description": "There is no such saved view"}}
 _TOO_LARGE: dict[int | str, dict[str, Any]] = {413: {"model": Problem, "description": "The state is too large"}}
@@ -77,19 +78,7 @@ def saved_router(views: Views) -> APIRouter:
 
 
 async def _read_content(request: Request) -> Content:
-    body = b""
-    async for part in request.stream():
-        body += part
-        if len(body) > _REQUEST_BYTES_MAX:
-            raise TooLarge(f"a saved state has at most {STATE_BYTES_MAX:,} bytes")
-    try:
-        asked = SavedRequest.model_validate(orjson.loads(body))
-    except orjson.JSONDecodeError as error:
-        raise BadInput(f"the body is not JSON: {error}") from error
-    except ValidationError as error:
-        wrong = error.errors()[0]
-        place = ".".join(str(part) for part in wrong["loc"]) or "the body"
-        raise BadInput(f'{place}: {wrong["msg"]}; send {{"name": …, "kind": "search", "state": {{…}}}}') from error
+    asked = await read_json(request, SavedRequest, bytes_max=_REQUEST_BYTES_MAX, example=_EXAMPLE)
     state = orjson.dumps(asked.state)
     if len(state) > STATE_BYTES_MAX:
         raise TooLarge(f"a saved state has at most {STATE_BYTES_MAX:,} bytes; this one has {len(state):,}")

@@ -11,10 +11,10 @@ from contextlib import ExitStack, closing, contextmanager
 import orjson
 import pyarrow as pa
 from fastapi import APIRouter, Request, Response
-from pydantic import ValidationError
 
-from tailrace.errors import BadInput, SlowDown, TooLarge
+from tailrace.errors import BadInput, SlowDown
 from tailrace.model.batch import ARROW_STREAM
+from tailrace.serve.json_body import read_json
 from tailrace.serve.places import Places
 from tailrace.serve.query_threads import unless_gone
 from tailrace.serve.schemas import SqlRequest, SqlRows
@@ -105,7 +105,9 @@ def sql_router(serving: Serving) -> APIRouter:
         It runs in a process of its own with `query.memory_bytes_max` of memory, for at most `query.time_max_s`, and
         ends when the client leaves. It sees no files, no network, no settings and no other table.
         """
-        asked = await _read_request(request)
+        asked = await read_json(
+            request, SqlRequest, bytes_max=_REQUEST_BYTES_MAX, example='{"query": "SELECT …", "format": "json"}'
+        )
         statement = Statement(serving.places, asked.query)
         if asked.format != "json":
             chunks = await unless_gone(request.receive, begun(stream(statement, asked.format)))
@@ -118,20 +120,6 @@ def sql_router(serving: Serving) -> APIRouter:
         return Response(body, media_type="application/json")
 
     return router
-
-
-async def _read_request(request: Request) -> SqlRequest:
-    body = b""
-    async for part in request.stream():
-        body += part
-        if len(body) > _REQUEST_BYTES_MAX:
-            raise TooLarge(f"the request is larger than {_REQUEST_BYTES_MAX:,} bytes")
-    try:
-        return SqlRequest.model_validate_json(body)
-    except ValidationError as error:
-        wrong = error.errors()[0]
-        place = ".".join(str(part) for part in wrong["loc"]) or "the body"
-        raise BadInput(f'{place}: {wrong["msg"]}; send {{"query": "SELECT …", "format": "json"}}') from error
 
 
 def _json_body(statement: Statement) -> bytes:
