@@ -22,7 +22,7 @@ def query_rows(server: Server, seed: int) -> list[Row]:
     pick = random.Random(seed)
     size = f"{server.get_json('/api/count')['count'] / 1e6:.0f} M"
     sample = _sample(server, pick)
-    rare = [_rare_word(event) for event in sample]
+    rare = [_order(event["message"]) or event["trace_id"] for event in sample]
 
     def ms(ask: Callable[[int], str]) -> tuple[float, str]:
         taken = []
@@ -53,8 +53,11 @@ def query_rows(server: Server, seed: int) -> list[Row]:
 
 
 def rare_words(server: Server, pick: random.Random) -> list[str]:
-    """Words that stand in a handful of events at most, from all over the table."""
-    return [_rare_word(event) for event in _sample(server, pick)]
+    """Words that stand in the messages of a handful of events, from all over the table."""
+    words: list[str] = []
+    while len(words) < _TIMES:
+        words += [word for event in _sample(server, pick) if (word := _order(event["message"]))]
+    return words[:_TIMES]
 
 
 def _path(route: str, **parameters: object) -> str:
@@ -71,7 +74,7 @@ def _sample(server: Server, pick: random.Random) -> list[dict[str, str]]:
     return events
 
 
-def _rare_word(event: dict[str, str]) -> str:
-    """The longest number, when it is as long as that of an order, else the trace: in a handful of events at most."""
-    numbers = sorted(re.findall(r"\b\d{6,}\b", event["message"]), key=len)
-    return numbers[-1] if numbers else event["trace_id"]
+def _order(message: str) -> str | None:
+    """The longest number, when it is as long as that of an order: such a one is in a handful of events at most."""
+    numbers = sorted(re.findall(r"\b\d{6,}\b", message), key=len)
+    return numbers[-1] if numbers else None

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import urllib.parse
+
 import pytest
 from playwright.sync_api import Page, expect
 
-from tests.browser.events import HOSTILE
+from tests.browser.events import HOSTILE, send_hostile
 from tests.browser.results import rows
 from tests.browser.visits import Visits
 from tests.server import Server
@@ -48,6 +50,23 @@ def test_a_hostile_line_is_text_in_the_table_and_when_opened(server: Server, vis
             assert_harmless(page)
 
 
-@pytest.mark.parametrize("path", ["/live", "/sql?query=SELECT message FROM logs WHERE service = 'hostile'"])
-def test_the_other_pages_show_them_harmlessly_too(server: Server, visits: Visits, path: str) -> None:
-    """The same texts in Live and in the results of SQL."""
+def test_live_shows_them_harmlessly(server: Server, visits: Visits) -> None:
+    """As they come in, opened, and wrapped."""
+    page = visits.open(server, "/live?q=service:hostile")
+    lines = page.get_by_role("log")
+    expect(page.get_by_role("status").get_by_text("Live", exact=True)).to_be_visible()
+    send_hostile(server)
+    expect(lines).to_contain_text("<script>alert(1)</script>")
+    assert_harmless(page)
+    page.get_by_role("button", name="Wrap long lines").click()
+    lines.get_by_role("button", name="All fields of the line").first.click()
+    assert_harmless(page)
+
+
+def test_the_results_of_sql_show_them_harmlessly(server: Server, visits: Visits) -> None:
+    """As cells, and as the names of columns."""
+    statement = "SELECT message AS \"<marquee>\", * FROM logs WHERE service = 'hostile'"
+    page = visits.open(server, f"/sql?query={urllib.parse.quote(statement)}")
+    expect(page.get_by_role("grid", name="Result")).to_contain_text("<script>alert(1)</script>")
+    expect(page.get_by_role("columnheader", name="<marquee>")).to_be_visible()
+    assert_harmless(page)
