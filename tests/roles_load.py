@@ -105,9 +105,11 @@ class SlowBody:
     def _run(self) -> None:
         try:
             with self._socket:
+                answered = select.poll()
+                answered.register(self._socket, select.POLLIN)
                 for part in self._parts[1:]:
                     # Whoever is answered early has nothing to send any more.
-                    if select.select([self._socket], [], [], self._pause_s)[0]:
+                    if answered.poll(self._pause_s * 1000):
                         break
                     self._socket.sendall(part)
                 answer = http.client.HTTPResponse(self._socket)

@@ -22,7 +22,7 @@ from tests.faults.cluster_oracle import by_api, in_lake, in_search, in_text, wai
 from tests.real_servers import serve
 from tests.roles_load import Callers, SlowBody, event
 
-pytestmark = [pytest.mark.slow, pytest.mark.timeout(300), pytest.mark.xdist_group("roles")]
+pytestmark = [pytest.mark.slow, pytest.mark.timeout(300), pytest.mark.xdist_group("cluster")]
 
 STORES = {"lake": in_lake, "text": in_text, "search": in_search, "api": by_api}
 SETTINGS = {"worker.flush_interval_s": "0.2"}

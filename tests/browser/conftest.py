@@ -1,5 +1,8 @@
 """One browser and one filled server for all stories; a context of its own, watched, for each.
 
+Both end with the last story: while a browser is driven, an event loop runs in the process, and no other test could
+run one.
+
 Without Chromium the stories are skipped loudly, and fail in CI.
 """
 
@@ -32,7 +35,7 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
             item.add_marker(pytest.mark.xdist_group("browser"))
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="package")
 def chromium() -> Iterator[Browser]:
     try:
         with launched() as browser:
@@ -43,7 +46,7 @@ def chromium() -> Iterator[Browser]:
         pytest.skip(f"the dashboard is NOT TESTED: {e}")
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="package")
 def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
     """Holds 20,000 events of the last hour, the hostile ones, and real log files where the machine has them.
 

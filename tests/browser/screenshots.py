@@ -46,6 +46,8 @@ def main() -> None:
         fill(filled)
         with coming(filled, 200):
             for name, scheme in itertools.product(chosen, SCHEMES):
+                if (name, scheme) == ("hostile", SCHEMES[0]):
+                    send_hostile(filled)  # by now the pictures that others see are taken
                 server = empty if name == "start" else filled
                 for width in SIZES:
                     shoot(browser, server, name, scheme, width)
@@ -57,7 +59,6 @@ def main() -> None:
 
 def fill(server: Server) -> None:
     send_recent(server, 60_000)
-    send_hostile(server)
     if LOGHUB.is_dir():
         send_loghub(server, "OpenSSH", "HDFS", "Zookeeper")
     for word in ("order", "refund", "invoice"):
@@ -107,7 +108,7 @@ def webp(page: Page, path: Path) -> None:
 
 
 def search(page: Page) -> None:
-    page.goto("/?start=1h")
+    page.goto("/?start=1h&q=level:>=INFO AND service:(payments OR checkout OR cart)")
     page.wait_for_load_state("networkidle")
 
 
@@ -164,12 +165,12 @@ PAGES: dict[str, Callable[[Page], None]] = {
     "opened": opened,
     "wrong_query": wrong_query,
     "nothing_found": nothing_found,
-    "hostile": hostile,
     "live": live,
     "sql": sql,
     "saved": at("/saved"),
     "system": system,
     "start": at("/start"),
+    "hostile": hostile,
 }
 
 IN_DOCS = {

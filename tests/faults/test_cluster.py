@@ -17,7 +17,8 @@ from deploy.local.process import Process
 from tests.faults.cluster_oracle import Load, assert_once_everywhere, in_lake, wait_caught_up
 from tests.real_servers import serve
 
-pytestmark = [pytest.mark.slow, pytest.mark.timeout(600)]
+# One cluster at a time: two of them take so long on two cores that what they are about is not seen any more.
+pytestmark = [pytest.mark.slow, pytest.mark.timeout(600), pytest.mark.xdist_group("cluster")]
 
 BLOWS = int(os.environ.get("TAILRACE_TEST_BLOWS", "8"))
 SETTINGS = {"worker.flush_interval_s": "0.3", "worker.flush_rows": "2000", "jsonl.keep_files": "1000"}
