@@ -34,5 +34,6 @@ export default defineConfig({
       "/healthz": SERVER,
     },
   },
-  test: { include: ["src/**/*.test.{ts,tsx}"], environment: "happy-dom" },
+  // Files that need a document say so: starting one takes longer than most tests.
+  test: { include: ["src/**/*.test.{ts,tsx}"], environment: "node" },
 });

@@ -42,6 +42,9 @@ from tests.store.lake_rig import (
     stored,
 )
 
+# Each needs a server, S3 or HDFS.
+pytestmark = pytest.mark.slow
+
 HOUR_US = 3600 * SECOND_US
 
 

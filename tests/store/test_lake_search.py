@@ -27,6 +27,9 @@ from tailrace.store.lake.scan import windows
 from tailrace.store.port import Order, Selection, Snapshot
 from tests.store.lake_rig import NOON_US, SECOND_US, event, folder, open_lake
 
+# The large lakes are made once, by one process.
+pytestmark = [pytest.mark.slow, pytest.mark.xdist_group("lake_search")]
+
 GROUPS = 3
 MINUTE_US = 60 * SECOND_US
 

@@ -1,3 +1,4 @@
+// @vitest-environment happy-dom
 import { beforeEach, expect, test } from "vitest";
 import { compile, keepRules, markersOf, paint, type Rule, readRules } from "./highlight";
 

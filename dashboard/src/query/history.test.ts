@@ -1,3 +1,4 @@
+// @vitest-environment happy-dom
 import { beforeEach, describe, expect, it } from "vitest";
 import { placeOfColumn } from "./column";
 import { HISTORY_MAX, readHistory, recall, remember } from "./history";

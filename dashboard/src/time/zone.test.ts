@@ -1,3 +1,4 @@
+// @vitest-environment happy-dom
 import { beforeEach, describe, expect, it } from "vitest";
 import { chooseZone, chosenZone, formatTime, instantOf, isZone, offsetMs, offsetText } from "./zone";
 
