@@ -9,7 +9,16 @@ from random import Random
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tailrace.model.claim import is_key, key_and_time, letter_claim, rejected_claim, request_claim
+from tailrace.model.batch import batch_of_rows
+from tailrace.model.claim import (
+    document_claims,
+    document_digest,
+    is_key,
+    key_and_time,
+    letter_claim,
+    rejected_claim,
+    request_claim,
+)
 from tailrace.store.dead_letters import DeadLetters
 
 WINDOW_S = 60
@@ -119,3 +128,20 @@ def test_no_two_keys_share_a_claim(key: str, at_us: int) -> None:
 def test_what_is_no_key() -> None:
     """Empty, too long, or with characters that headers and logs do not carry whole."""
     assert not any(map(is_key, ["", "x" * 256, "a\nb", "ä", "\x7f", "a\x00"]))
+
+
+def test_the_newest_documents_are_told(tmp_path: Path) -> None:
+    """By what their claims were made of, whatever else was claimed; so that a gateway knows them after a restart."""
+    now_us = [0]
+    claims = DeadLetters(tmp_path / "d.db", window_s=WINDOW_S, clock=lambda: now_us[0])
+    times = {"timestamp": 1, "message": "", "observed_timestamp": 0}
+    for number in range(5):
+        now_us[0] = number
+        rows = [{**times, "attributes": {"_index": "caf\u00e9", "_id": f"{number}"}}]
+        _, names = document_claims(batch_of_rows(rows))
+        claims.claim([(name, 0, number) for name in names])
+        claims.claim([(request_claim(f"k{number}", 0), 0, 50 + number), (f"letter/0-1-{number}", 0, 80)])
+    expected = [document_digest("caf\u00e9".encode(), b"%d" % number) for number in (4, 3)]
+    assert claims.newest_documents(2) == expected
+    assert len(claims.newest_documents(100)) == 5
+    claims.close()

@@ -9,7 +9,8 @@ from hypothesis import strategies as st
 
 from tailrace.model.batch import encode_batch
 from tailrace.store.dead_letters import Identity
-from tailrace.store.ledger_operations import OPERATION, Add, Claim, Drop, Meet, Operation, decode_operation
+from tailrace.store.ledger_operations import OPERATION, Add, Claim, Drop, Operation, decode_operation
+from tailrace.store.operation import Meet
 from tests.store.test_dead_letters import letters
 
 offsets = st.integers(0, 2**63 - 1)

@@ -21,9 +21,10 @@ from tailrace.errors import NotFound, RetryLater
 from tailrace.model.clock import system_clock_us
 from tailrace.ops.metrics import Metrics
 from tailrace.store import replica as replica_module
+from tailrace.store.operation import Meet
 from tailrace.store.replica import OperationLog
 from tailrace.store.saved_ledger import SavedLedger
-from tailrace.store.saved_operations import OPERATION, Change, Create, Meet, Remove, decode_operation
+from tailrace.store.saved_operations import OPERATION, Change, Create, Remove, decode_operation
 from tailrace.store.saved_views import Content, SavedView, SavedViews
 from tests.store.operation_log import ListLog
 

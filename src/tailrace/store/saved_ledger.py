@@ -6,8 +6,9 @@ from collections.abc import Sequence
 
 from tailrace.model.clock import Clock
 from tailrace.ops.metrics import Metrics
+from tailrace.store.operation import Meet
 from tailrace.store.replica import OperationLog, Replica
-from tailrace.store.saved_operations import OPERATION, Change, Create, Meet, Remove, decode_operation
+from tailrace.store.saved_operations import OPERATION, Change, Create, Remove, decode_operation
 from tailrace.store.saved_views import Changes, Content, SavedView, SavedViews
 
 

@@ -17,11 +17,11 @@ from typing import Any
 
 import orjson
 
+from tailrace.store.operation import MEET, NAME, Meet, name_of
 from tailrace.store.saved_views import Changes, Content, SavedView
 
 OPERATION = "application/vnd.tailrace.saved-view+json"
 
-_NAME = "operation"
 _TYPES: Mapping[str, type] = {"id": str, "name": str, "kind": str, "state": dict, "at_us": int}
 
 
@@ -32,7 +32,7 @@ class Create:
     at_us: int
 
     def encode(self) -> tuple[Mapping[str, str], bytes]:
-        return {_NAME: "create"}, _whole(self.id, self.content, self.at_us)
+        return {NAME: "create"}, _whole(self.id, self.content, self.at_us)
 
     def apply(self, changes: Changes) -> None:
         changes.put(SavedView(self.id, self.content, self.at_us, self.at_us))
@@ -45,7 +45,7 @@ class Change:
     at_us: int
 
     def encode(self) -> tuple[Mapping[str, str], bytes]:
-        return {_NAME: "change"}, _whole(self.id, self.content, self.at_us)
+        return {NAME: "change"}, _whole(self.id, self.content, self.at_us)
 
     def apply(self, changes: Changes) -> None:
         changes.change(self.id, self.content, at_us=self.at_us)
@@ -56,19 +56,10 @@ class Remove:
     id: str
 
     def encode(self) -> tuple[Mapping[str, str], bytes]:
-        return {_NAME: "remove"}, orjson.dumps({"id": self.id})
+        return {NAME: "remove"}, orjson.dumps({"id": self.id})
 
     def apply(self, changes: Changes) -> None:
         changes.remove(self.id)
-
-
-@dataclass(frozen=True, slots=True)
-class Meet:
-    def encode(self) -> tuple[Mapping[str, str], bytes]:
-        return {_NAME: "meet"}, b""
-
-    def apply(self, changes: Changes) -> None:
-        pass
 
 
 Operation = Create | Change | Remove | Meet
@@ -76,10 +67,8 @@ Operation = Create | Change | Remove | Meet
 
 def decode_operation(content_type: str, headers: Mapping[str, str], payload: bytes) -> Operation:
     """Raises `ValueError` with the reason when this is no operation."""
-    name = headers.get(_NAME)
-    if content_type != OPERATION or name not in ("create", "change", "remove", "meet"):
-        raise ValueError(f"a record of content type {content_type!r} and operation {name!r}")
-    if name == "meet":
+    name = name_of(content_type, headers, own_type=OPERATION, known=("create", "change", "remove"))
+    if name == MEET:
         return Meet()
     members = ("id",) if name == "remove" else tuple(_TYPES)
     told: Any = orjson.loads(payload)
