@@ -4,7 +4,7 @@
 PYTHON ?= $(firstword $(foreach p,python3.13 python3.12 python3.11 python3,$(shell $(p) -c 'import sys; sys.exit(not (3, 11) <= sys.version_info < (3, 14))' 2>/dev/null && command -v $(p))))
 BIN := .venv/bin
 
-.PHONY: env run page types cluster servers test style check screenshots bench clean lock
+.PHONY: env run page types cluster servers shippers test style check screenshots bench clean lock
 
 # The dashboard is built with the machine's Node, or with one that pip fetches for the build alone. All but the page
 # works without it, so running does not wait for somebody to mend a build.
@@ -27,7 +27,10 @@ cluster: .venv/dev.stamp servers env ## Kafka, Redis, Elasticsearch and every ro
 servers: .venv/dev.stamp ## the real servers that the tests use, into .servers/
 	@$(BIN)/python -m deploy.local.provision
 
-test: .venv/spark.stamp servers page ## every test, on real processes, real servers and a real browser
+shippers: .venv/dev.stamp ## the clients of other projects that the tests send logs with
+	@PYTHONPATH=dashboard/build $(BIN)/python -m tests.shippers.provision
+
+test: .venv/spark.stamp servers shippers page ## every test, on real processes, real servers and a real browser
 	@$(PAGE) run test
 	$(BIN)/python -m pytest -q -n auto --dist loadgroup
 
@@ -51,7 +54,7 @@ bench: .venv/dev.stamp servers page ## the table of docs/benchmarks.md, measured
 .venv/env.stamp: pyproject.toml requirements/run.txt
 	@test -n "$(PYTHON)" || { echo "Tailrace needs Python 3.11, 3.12 or 3.13 on the PATH; none was found." >&2; exit 1; }
 	@test -x $(BIN)/python || { echo "making .venv with $(PYTHON)"; $(PYTHON) -m venv .venv; }
-	@echo "installing (about half a minute the first time)"
+	@echo "installing (about a minute the first time)"
 	@$(BIN)/python -m pip install -q --disable-pip-version-check -r requirements/run.txt
 	@$(BIN)/python -m pip install -q --disable-pip-version-check --no-deps -e .
 	@$(BIN)/python -m tailrace.kernels

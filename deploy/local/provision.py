@@ -6,14 +6,19 @@ CI in the environment what is missing is an error.
 
 from __future__ import annotations
 
+import glob
 import os
 import shutil
 import subprocess
 import sys
 import time
+from collections.abc import Mapping
 
 from deploy.local import jars, kafka
 from deploy.local.process import Missing, StartFailed
+
+# Servers lie in folders that are only on root's PATH.
+_PATH = os.pathsep.join([os.environ.get("PATH", os.defpath), "/usr/sbin", "/sbin"])
 
 PACKAGES = {
     "javac": "default-jdk-headless",
@@ -25,20 +30,20 @@ PACKAGES = {
 
 
 def main() -> int:
-    missing = install_programs()
+    problems = install(PACKAGES)
     try:
         jars.java()
         fetch()
     except (Missing, StartFailed) as e:
-        missing.append(str(e))
-    for problem in missing:
+        problems.append(str(e))
+    for problem in problems:
         print(f"servers: {problem}", file=sys.stderr)
-    return 1 if missing and os.environ.get("CI") else 0
+    return 1 if problems and os.environ.get("CI") else 0
 
 
-def install_programs() -> list[str]:
-    """Installs what is not on the PATH; returns what is still missing."""
-    wanted = [package for program, package in PACKAGES.items() if shutil.which(program) is None]
+def install(packages: Mapping[str, str]) -> list[str]:
+    """Installs what is not there: a program on the PATH, or a file by its pattern. Returns what is still missing."""
+    wanted = [package for name, package in packages.items() if not is_there(name)]
     if wanted and os.geteuid() == 0 and shutil.which("apt-get"):
         print(f"servers: installing {', '.join(wanted)}", flush=True)
         environment = {**os.environ, "DEBIAN_FRONTEND": "noninteractive"}
@@ -46,16 +51,20 @@ def install_programs() -> list[str]:
             done = subprocess.run(["apt-get", *step], env=environment, capture_output=True, text=True, check=False)
             if done.returncode:
                 print(f"servers: apt-get {step[0]} failed:\n{done.stdout}{done.stderr}", file=sys.stderr)
-    return missing_programs()
+    return missing(packages)
 
 
-def missing_programs() -> list[str]:
-    """A sentence for each program that is not on the PATH."""
+def missing(packages: Mapping[str, str]) -> list[str]:
+    """A sentence for each that is not there."""
     return [
-        f"{program} is not on the PATH (Debian: apt-get install {package})"
-        for program, package in PACKAGES.items()
-        if shutil.which(program) is None
+        f"{name} is not here (Debian: apt-get install {package})"
+        for name, package in packages.items()
+        if not is_there(name)
     ]
+
+
+def is_there(name: str) -> bool:
+    return bool(glob.glob(name)) if name.startswith("/") else shutil.which(name, path=_PATH) is not None
 
 
 def fetch() -> None:

@@ -22,6 +22,7 @@ _COMMANDS = {
     "generate": ("tailrace.client.generate:generate", "Make realistic events at a chosen rate."),
     "fetch": ("tailrace.client.fetch:fetch", "Query at random and measure the answers."),
     "dead-letters": ("tailrace.client.dead_letters:dead_letters", "Look at, mend, replay what could not be decoded."),
+    "pipeline": ("tailrace.commands.pipeline:pipeline", "Check and try the steps between decoding and storing."),
     "spark": ("tailrace.commands.spark:spark", "Run the same work on Spark: stream, counts, re-index."),
     "lake": ("tailrace.commands.lake:lake", "Look after the lake: info, check, compact, retain."),
     "config": ("tailrace.commands.config:config", "Show the settings in force and where each came from."),

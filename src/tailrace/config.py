@@ -64,6 +64,43 @@ class IngestSettings(Section):
     """How long a request that repeats an `Idempotency-Key` is known to be a repetition."""
 
 
+Address = Annotated[str, Field(pattern=r"^(\[.+\]|[^:]+):\d{1,5}$")]
+"""HOST:PORT."""
+
+
+class ListenerSettings(Section):
+    """Where protocols that are not HTTP are taken in; by default nowhere. `tailrace up --shippers` opens all."""
+
+    http: tuple[Address, ...] = ()
+    """More addresses of the HTTP server, where shippers expect one: 4318 (OTLP), 9200, 3100, 8088…"""
+    otlp_grpc: Address | None = None
+    """OpenTelemetry's logs over gRPC; usually port 4317."""
+    syslog_udp: Address | None = None
+    """Syslog, a message a datagram; usually port 514."""
+    syslog_tcp: Address | None = None
+    """Syslog over TCP; usually port 514 or 601."""
+    syslog_tls: Address | None = None
+    """Syslog over TLS; usually port 6514."""
+    forward: Address | None = None
+    """Fluentd's and Fluent Bit's forward protocol; usually port 24224."""
+    forward_shared_key: str | None = None
+    """The key that a client of `forward` must know; none: anybody may send."""
+    gelf_udp: Address | None = None
+    """Graylog's format over UDP; usually port 12201."""
+    gelf_tcp: Address | None = None
+    """Graylog's format over TCP; usually port 12201."""
+    syslog_timezone: str = "UTC"
+    """The zone of syslog's times that tell none: an offset such as `+02:00`, or a name such as `Europe/Berlin`."""
+    tls_certificate: Path | None = None
+    """The certificate that `syslog_tls` shows, with its chain, as a PEM file."""
+    tls_key: Path | None = None
+    """Its private key, as a PEM file without a password; none: it is in the file of the certificate."""
+    tls_client_ca: Path | None = None
+    """Certificates, as a PEM file, that sign those of `syslog_tls` clients; none: anybody may send."""
+    connections_max: PositiveInt = 12_000
+    """Connections of one TCP listener at once; past it a new one is closed. Idle ones take some kilobytes each."""
+
+
 class WorkerSettings(Section):
     flush_interval_s: PositiveFloat = 2.0
     """The longest an event waits in memory before it is written to a store."""
@@ -152,16 +189,20 @@ class QuerySettings(Section):
 class Settings(Section):
     data: Path = Path("data")
     """The folder that holds everything on disk."""
-    listen: Annotated[str, Field(pattern=r"^(\[.+\]|[^:]+):\d{1,5}$")] = "127.0.0.1:8001"
+    listen: Address = "127.0.0.1:8001"
     """The HTTP address, HOST:PORT."""
     log_level: Literal["debug", "info", "warning", "error"] = "info"
     """How much Tailrace says of itself on standard error."""
     stores: tuple[str, ...] = ("lake",)
     """Where events are kept; the first that can search answers queries. `lake` (in the data folder) or its URL
     (`file:///…`, `s3://BUCKET/PATH`, `hdfs://HOST:PORT/PATH`), `jsonl`, `elasticsearch://HOST:PORT/NAME`."""
+    pipeline: Path | None = None
+    """A file with the steps that parse, shape, redact and route events before they are stored; none: they stay as
+    they are sent."""
     log: LogSettings = LogSettings()
     kafka: KafkaSettings = KafkaSettings()
     ingest: IngestSettings = IngestSettings()
+    listeners: ListenerSettings = ListenerSettings()
     worker: WorkerSettings = WorkerSettings()
     hot: HotSettings = HotSettings()
     lake: LakeSettings = LakeSettings()

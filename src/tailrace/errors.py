@@ -47,6 +47,12 @@ class TooLarge(BadInput):
     status = 413
 
 
+class TooSlow(BadInput):
+    """The input comes so slowly that others would have to wait for the room that it takes."""
+
+    status = 408
+
+
 class UnsupportedMedia(BadInput):
     """The content type or encoding is not one that is understood here."""
 

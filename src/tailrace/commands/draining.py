@@ -18,11 +18,13 @@ import socket
 import sys
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 
 import uvicorn
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+from tailrace.commands.slow_clients import HeadTimeout
+from tailrace.listen.port import Listener
 from tailrace.serve.problems import PROBLEM_JSON, problem_body
 
 # Busy clients come again within this time, and are then told that it was the last.
@@ -37,6 +39,7 @@ _LINGER_S = 1.0
 _END_S = 9.0
 
 _TICK_S = 0.05
+_WEBSOCKET_MESSAGE_BYTES_MAX = 65_536
 _RETRY_AFTER_S = 5
 
 log = logging.getLogger(__name__)
@@ -46,22 +49,31 @@ class DrainingServer(uvicorn.Server):
     """Serves `app` until `handle_exit`, the handler for SIGTERM and SIGINT, was called.
 
     `stopping` is set then; it tells what would never end by itself, such as a live tail, to do so. The process has
-    ended 9 s later, whatever happens.
+    ended 9 s later, whatever happens. `listeners` run beside it, and end while the requests do.
     """
 
-    def __init__(self, app: ASGIApp, stopping: threading.Event) -> None:
+    def __init__(self, app: ASGIApp, stopping: threading.Event, listeners: Sequence[Listener] = ()) -> None:
         super().__init__(
             uvicorn.Config(
                 _answering_the_last(app, stopping),
-                http="httptools",
+                http=HeadTimeout,
                 loop="uvloop",
-                ws="none",
+                ws="websockets-sansio",
+                # Those who tail say nothing that is worth reading.
+                ws_max_size=_WEBSOCKET_MESSAGE_BYTES_MAX,
                 lifespan="on",
                 access_log=False,
                 log_config=None,
             )
         )
         self._stopping = stopping
+        self._listeners = listeners
+
+    async def startup(self, sockets: list[socket.socket] | None = None) -> None:
+        """Raises `Stop` when a listener cannot be started."""
+        await super().startup(sockets)
+        for listener in self._listeners:
+            await listener.start()
 
     @contextlib.contextmanager
     def capture_signals(self) -> Iterator[None]:
@@ -73,6 +85,7 @@ class DrainingServer(uvicorn.Server):
         end = threading.Timer(_END_S, _leave_the_rest)
         end.daemon = True
         end.start()
+        listeners = [asyncio.create_task(listener.stop()) for listener in self._listeners]
         state = self.server_state
         await self._until(lambda: not state.connections, _LAST_CALL_S)
         await self._stop_listening(sockets or [])
@@ -83,6 +96,9 @@ class DrainingServer(uvicorn.Server):
             for task in list(state.tasks):
                 task.cancel()
             await self._until(lambda: not state.tasks, _LINGER_S + _TICK_S)
+        for done in await asyncio.gather(*listeners, return_exceptions=True):
+            if isinstance(done, Exception):
+                log.error("a listener did not stop in order", exc_info=done)
         await self.lifespan.shutdown()
 
     async def _stop_listening(self, sockets: list[socket.socket]) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import logging
+import resource
 import signal
 import socket
 from collections.abc import Callable
@@ -32,20 +33,28 @@ def serve(
     )
     # It tells of its own starts and stops, which are told below.
     logging.getLogger("uvicorn").setLevel(logging.WARNING)
+    _raise_open_files()
     # Before anything is started: a taken port is the most likely mistake.
-    listener = _bind(settings.listen)
+    sockets = [_bind(address) for address in (settings.listen, *settings.listeners.http)]
     # Until all is open there is nothing to end in order, and whoever waits for a place that is away must not keep the
     # person waiting who has seen that it is.
     signal.signal(signal.SIGINT, signal.SIG_DFL)
     with role as running, contextlib.ExitStack() as stack:
-        server = DrainingServer(running.app, running.stopping)
+        server = DrainingServer(running.app, running.stopping, running.listeners)
         for number in (signal.SIGTERM, signal.SIGINT):
             signal.signal(number, server.handle_exit)
         begun(running, stack)
-        server.run(sockets=[listener])
+        server.run(sockets=sockets)
         click.echo("stopping: writing what was read, then closing the files")
     click.echo("stopped")
     leave()
+
+
+def _raise_open_files() -> None:
+    """Every connection is an open file, and the soft limit is often as low as 1,024 for old programs' sake."""
+    _, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    with contextlib.suppress(OSError, ValueError):
+        resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
 
 
 def _bind(listen: str) -> socket.socket:
@@ -58,5 +67,7 @@ def _bind(listen: str) -> socket.socket:
         listener.bind((host, int(port)))
     except (OSError, OverflowError) as error:
         listener.close()
-        raise Stop(f"cannot listen on {listen}: {error}; choose another address with --listen HOST:PORT") from error
+        raise Stop(
+            f"cannot listen on {listen}: {error}; choose another address (--listen HOST:PORT, listeners.http)"
+        ) from error
     return listener

@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from typing import Protocol
 
 import pyarrow as pa
+
+from tailrace.config import IngestSettings
 
 
 @dataclass(frozen=True, slots=True)
@@ -22,3 +25,12 @@ class Decoded:
 
     events: pa.RecordBatch
     rejected: list[Rejected] = field(default_factory=list)
+
+
+class Decode(Protocol):
+    """One format: the bytes of a body to its events.
+
+    Raises `BadInput`, and nothing else, when the body as a whole is wrong.
+    """
+
+    def __call__(self, body: bytes, /, *, limits: IngestSettings, now_us: int) -> Decoded: ...

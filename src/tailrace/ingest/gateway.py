@@ -1,6 +1,7 @@
 """The gateway: a body comes in, is decoded, and is answered once the log holds it for good.
 
-    body ──decompress──> bytes ──decode──> events + rejected lines ──append (one transaction)──> receipt
+    body ──decode──> events ──shape──> events for the stores ─┐
+                └──> rejected lines ──────────────────────────┴──append (one transaction)──> answer
 
 Decoding runs in a few threads (the decoders let go of the GIL); the event loop only waits.
 """
@@ -21,22 +22,26 @@ import pyarrow as pa
 from tailrace.broker.port import Log, Record
 from tailrace.config import IngestSettings
 from tailrace.errors import BadInput, SlowDown, UnsupportedMedia
-from tailrace.ingest.arrow_logs import decode_arrow
 from tailrace.ingest.compression import decompress
 from tailrace.ingest.dead_letters import dead_letter_batch
 from tailrace.ingest.decoded import Decoded, Rejected
+from tailrace.ingest.decoders import decoder_of
 from tailrace.ingest.gathering import Gathering, single_line
-from tailrace.ingest.json_logs import decode_json
 from tailrace.ingest.receipt import Receipt
+from tailrace.ingest.shape import Shape, Unshaped
 from tailrace.model.batch import ARROW_STREAM, encode_batch
 from tailrace.model.claim import (
     CLAIM,
     KEY_CHARACTERS_MAX,
     ONLY_STORE,
+    ROW_CLAIMS,
+    STORES,
+    has_only_ids_of,
     is_key,
     letter_claim,
     rejected_claim,
     request_claim,
+    routed_claim,
 )
 from tailrace.model.clock import Clock
 from tailrace.model.dead_letter import DEAD_LETTERS
@@ -50,6 +55,7 @@ _JSON_TYPES = frozenset(
 )
 
 T = TypeVar("T")
+D = TypeVar("D", bound=Decoded)
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,9 +69,12 @@ class _Marks:
 class Gateway:
     """Shared by all requests of a process."""
 
-    def __init__(self, log: Log, *, settings: IngestSettings, clock: Clock, metrics: Metrics) -> None:
+    def __init__(
+        self, log: Log, *, settings: IngestSettings, clock: Clock, metrics: Metrics, shape: Shape | None = None
+    ) -> None:
+        self.limits = settings
         self._log = log
-        self._settings = settings
+        self._shape = shape or Unshaped()
         self._clock = clock
         self._metrics = metrics
         self._threads = ThreadPoolExecutor(settings.parse_threads, thread_name_prefix="decode")
@@ -109,12 +118,31 @@ class Gateway:
         gathered = idempotency_key is None and media_type != ARROW_STREAM and not content_encoding
         if gathered and (line := single_line(body)) is not None:
             return await self._gathering.accept(line, source)
-        return await self._append(
-            lambda: self._decode_body(body, media_type, content_encoding),
+        decoded = await self._append(
+            lambda now_us: self._decode_body(body, media_type, content_encoding, now_us),
             media_type,
             lambda line: (source, line),
             marks,
         )
+        return Receipt(decoded.events.num_rows, decoded.rejected)
+
+    async def append(
+        self,
+        decode: Callable[[int], D],
+        *,
+        content_type: str,
+        source: str,
+        idempotency_key: str | None = None,
+        headers: Mapping[str, str] | None = None,
+    ) -> D:
+        """Decode in a thread, with the time in microseconds, and append. On return all of it is durable.
+
+        `content_type` is how the raw bytes of a rejected line are read when it is replayed, `source` where they came
+        from; `headers` are given to the records of the events. Raises as `accept`, and what `decode` raises.
+        """
+        marks = _Marks() if idempotency_key is None else self._marks(idempotency_key)
+        marks = _Marks({**(headers or {}), **marks.events}, marks.rejected)
+        return await self._append(decode, content_type, lambda line: (source, line), marks)
 
     async def replay(self, raw: bytes, *, content_type: str, letter_id: str, only_store: str | None) -> Receipt:
         """Decode the bytes of a dead letter, mended or not, and append their events.
@@ -122,12 +150,14 @@ class Gateway:
         `only_store` names the store that had refused the event; the others have it. When a line is still wrong
         nothing is appended: the receipt names it, and the letter stays.
         """
-        decoded = await self._in_thread(lambda: self._decode(raw, content_type))
+        decode = decoder_of(content_type)
+        decoded = await self._in_thread(lambda: decode(raw, limits=self.limits, now_us=self._clock()))
         if decoded.rejected or not decoded.events.num_rows:
             return Receipt(0, decoded.rejected)
-        payload = await self._in_thread(lambda: encode_batch(decoded.events))
         headers = {CLAIM: letter_claim(letter_id)} | ({} if only_store is None else {ONLY_STORE: only_store})
-        await self._durable([Record(ARROW_STREAM, payload, decoded.events.num_rows, headers)])
+        # What a store had refused has been shaped before.
+        shape = self._shape if only_store is None else Unshaped()
+        await self._durable(await self._in_thread(lambda: _event_records(shape, decoded.events, headers)))
         return Receipt(decoded.events.num_rows, [])
 
     def close(self) -> None:
@@ -135,13 +165,13 @@ class Gateway:
         self._threads.shutdown()
 
     async def _append_lines(self, lines: Sequence[bytes], sources: Sequence[str]) -> list[Rejected]:
-        receipt = await self._append(
-            lambda: self._decode(b"\n".join(lines), JSON_LINES),
+        decoded = await self._append(
+            lambda now_us: decoder_of(JSON_LINES)(b"\n".join(lines), limits=self.limits, now_us=now_us),
             JSON_LINES,
             lambda line: (sources[line - 1], 1),
             _Marks(),
         )
-        return receipt.rejected
+        return decoded.rejected
 
     def _marks(self, key: str) -> _Marks:
         if not is_key(key):
@@ -151,19 +181,16 @@ class Gateway:
 
     async def _append(
         self,
-        decode: Callable[[], Decoded],
+        decode: Callable[[int], D],
         content_type: str,
         place_of: Callable[[int], tuple[str, int]],
         marks: _Marks,
-    ) -> Receipt:
+    ) -> D:
         """`place_of` tells the source of a rejected line, and its number there."""
 
-        def work() -> tuple[Decoded, list[Record]]:
-            decoded = decode()
-            records = []
-            if decoded.events.num_rows:
-                payload = encode_batch(decoded.events)
-                records.append(Record(ARROW_STREAM, payload, decoded.events.num_rows, marks.events))
+        def work() -> tuple[D, list[Record]]:
+            decoded = decode(self._clock())
+            records = _event_records(self._shape, decoded.events, marks.events)
             if decoded.rejected:
                 letters = self._dead_letters(decoded.rejected, content_type, place_of)
                 records.append(Record(DEAD_LETTERS, encode_batch(letters), 0, marks.rejected))
@@ -172,7 +199,7 @@ class Gateway:
         decoded, records = await self._in_thread(work)
         await self._durable(records)
         self._metrics.events_rejected.inc(len(decoded.rejected))
-        return Receipt(decoded.events.num_rows, decoded.rejected)
+        return decoded
 
     async def _durable(self, records: Sequence[Record]) -> None:
         if records:
@@ -192,31 +219,47 @@ class Gateway:
             source, line = place_of(each.line)
             by_source.setdefault(source, []).append(Rejected(line, each.reason, each.raw))
         now_us = self._clock()
-        return pa.concat_batches(
+        letters = pa.concat_batches(
             [
                 dead_letter_batch(lines, source=source, content_type=content_type, now_us=now_us)
                 for source, lines in by_source.items()
             ]
         )
+        return self._shape.redact_letters(letters)
 
-    def _decode_body(self, body: bytes, media_type: str, content_encoding: str | None) -> Decoded:
-        plain = decompress(body, content_encoding, bytes_max=self._settings.body_bytes_max)
-        return self._decode(plain, media_type)
-
-    def _decode(self, body: bytes, media_type: str) -> Decoded:
-        decode = decode_arrow if media_type == ARROW_STREAM else decode_json
-        return decode(body, limits=self._settings, now_us=self._clock())
+    def _decode_body(self, body: bytes, media_type: str, content_encoding: str | None, now_us: int) -> Decoded:
+        plain = decompress(body, content_encoding, bytes_max=self.limits.body_bytes_max)
+        return decoder_of(media_type)(plain, limits=self.limits, now_us=now_us)
 
     def _claim(self, count: int) -> None:
         with self._lock:
             total = self._bytes_in_flight + count
-            if count > 0 and total > self._settings.body_bytes_in_flight_max:
+            if count > 0 and total > self.limits.body_bytes_in_flight_max:
                 raise SlowDown(
                     f"{self._bytes_in_flight:,} bytes of requests are being worked on already "
                     "(ingest.body_bytes_in_flight_max); send again in a moment"
                 )
             self._bytes_in_flight = total
             self._metrics.ingest_bytes_in_flight.set(total)
+
+
+def _event_records(shape: Shape, events: pa.RecordBatch, headers: Mapping[str, str]) -> list[Record]:
+    """A record for each group of stores that events were routed to, by default one for all."""
+    records = []
+    for shaped in shape.apply(events) if events.num_rows else ():
+        rows = shaped.events.num_rows
+        if rows:
+            marks = headers if shaped.stores is None else _routed(headers, shaped.stores)
+            if ROW_CLAIMS in marks and not has_only_ids_of(shaped.events, events):
+                marks = {name: value for name, value in marks.items() if name != ROW_CLAIMS}
+            records.append(Record(ARROW_STREAM, encode_batch(shaped.events), rows, marks))
+    return records
+
+
+def _routed(headers: Mapping[str, str], stores: frozenset[str]) -> Mapping[str, str]:
+    names = ",".join(sorted(stores))
+    claim = {CLAIM: routed_claim(headers[CLAIM], names)} if CLAIM in headers else {}
+    return {**headers, **claim, STORES: names}
 
 
 class Reservation:

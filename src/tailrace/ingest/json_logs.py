@@ -36,12 +36,13 @@ _BOM = b"\xef\xbb\xbf"
 _BLANKS = b" \t\r\n"
 
 _SCALES = {"any": SCALE_ANY, "syslog": SCALE_SYSLOG, "otel": SCALE_OTEL}
-_NAMES = Names(
+NAMES = Names(
     table=name_table([alias.name for alias in ALIASES]),
     columns=np.array([alias.column for alias in ALIASES], np.int64),
     scales=np.array([_SCALES[alias.scale] for alias in ALIASES], np.int64),
     holds_object=np.array([alias.name in MESSAGE_OBJECTS for alias in ALIASES]),
 )
+"""The names of `fields.py`, for the kernel."""
 
 
 def decode_json(body: bytes, *, limits: IngestSettings, now_us: int) -> Decoded:
@@ -73,6 +74,11 @@ def decode_json(body: bytes, *, limits: IngestSettings, now_us: int) -> Decoded:
         if values is not None:
             return values
     return reader.read_lines(start)
+
+
+def decode_json_lines(body: bytes, *, limits: IngestSettings, now_us: int) -> Decoded:
+    """One object a line, whatever the first looks like: for lines of senders who do not know of each other."""
+    return _Reader(body, limits, now_us).read_lines(0)
 
 
 def _first_line(body: bytes, start: int) -> bytes:
@@ -117,9 +123,9 @@ class _Reader:
 
     def read_lines(self, start: int) -> Decoded:
         scanned = self._scan(start, Framing.LINES)
-        slow = _Slow(self._now_us)
-        bad = _Bad()
-        for begin, end, number, before in _places_of(scanned):
+        slow = SlowRows(self._now_us)
+        bad = BadLines()
+        for begin, end, number, before in places_of(scanned):
             raw = self._body[begin:end]
             if bad.full and not raw.startswith(b"{"):
                 bad.add(number, "", raw)
@@ -133,9 +139,9 @@ class _Reader:
     def read_values(self, start: int) -> Decoded | None:
         """None when something is wrong with the syntax."""
         scanned = self._scan(start, Framing.VALUES)
-        slow = _Slow(self._now_us)
-        bad = _Bad()
-        for begin, end, number, before in _places_of(scanned):
+        slow = SlowRows(self._now_us)
+        bad = BadLines()
+        for begin, end, number, before in places_of(scanned):
             raw = self._body[begin:end]
             try:
                 slow.add(self._decode(raw), before)
@@ -147,9 +153,9 @@ class _Reader:
 
     def read_array(self, start: int) -> _Array:
         scanned = self._scan(start, Framing.ARRAY)
-        slow = _Slow(self._now_us)
-        bad = _Bad()
-        for begin, end, number, before in _places_of(scanned):
+        slow = SlowRows(self._now_us)
+        bad = BadLines()
+        for begin, end, number, before in places_of(scanned):
             raw = self._body[begin:end]
             try:
                 slow.add(self._decode(raw), before)
@@ -173,23 +179,17 @@ class _Reader:
         return _Array(Decoded(events, [*bad.rejected(), rest]), whole=False)
 
     def _scan(self, start: int, framing: Framing) -> Scanned:
-        return scan(self._body, _NAMES, self._bounds, framing=framing, start=start)
+        return scan(self._body, NAMES, self._bounds, framing=framing, start=start)
 
     def _decode(self, raw: bytes) -> Row:
         return decode_event(raw, limits=self._limits, now_us=self._now_us)
 
-    def _join(self, scanned: Scanned, slow: _Slow, rows: int | None = None) -> pa.RecordBatch:
+    def _join(self, scanned: Scanned, slow: SlowRows, rows: int | None = None) -> pa.RecordBatch:
         """The first `rows` of the kernel's events, and the slow ones in their places among them."""
-        events = scanned.events if rows is None else scanned.events.slice(0, rows)
-        others = slow.batches()
-        if not others:
-            return events
-        count = events.num_rows
-        places = np.arange(count, count + len(slow.before))
-        return pa.concat_batches([events, *others]).take(np.insert(np.arange(count), slow.before, places))
+        return slow.joined(scanned.events if rows is None else scanned.events.slice(0, rows))
 
 
-class _Slow:
+class SlowRows:
     """Events that took the slow path, each with the number of the kernel's events before it."""
 
     def __init__(self, now_us: int) -> None:
@@ -204,9 +204,14 @@ class _Slow:
         if len(self._rows) == _SLOW_ROWS:
             self._pack()
 
-    def batches(self) -> list[pa.RecordBatch]:
+    def joined(self, events: pa.RecordBatch) -> pa.RecordBatch:
+        """The kernel's events with these in their places among them."""
         self._pack()
-        return self._batches
+        if not self._batches:
+            return events
+        count = events.num_rows
+        places = np.arange(count, count + len(self.before))
+        return pa.concat_batches([events, *self._batches]).take(np.insert(np.arange(count), self.before, places))
 
     def _pack(self) -> None:
         if self._rows:
@@ -214,7 +219,7 @@ class _Slow:
             self._rows = []
 
 
-class _Bad:
+class BadLines:
     """The rejected lines or elements of a body; those past REJECTED_MAX as one."""
 
     def __init__(self) -> None:
@@ -244,7 +249,7 @@ class _Bad:
         return [*self._rejected, Rejected(self._surplus_first, reason, bytes(self._surplus_raw[:-1]))]
 
 
-def _places_of(scanned: Scanned) -> Iterator[tuple[int, int, int, int]]:
+def places_of(scanned: Scanned) -> Iterator[tuple[int, int, int, int]]:
     """The rows of `scanned.others`, some thousands of Python objects at a time."""
     for first in range(0, len(scanned.others), _SLOW_ROWS):
         yield from scanned.others[first : first + _SLOW_ROWS].tolist()

@@ -86,6 +86,14 @@ def decode_event(raw: bytes, *, limits: IngestSettings, now_us: int) -> Row:
 
     Raises `NotJson` with the column (and, past the first line, the line), and `NotAnEvent` with the limit's setting.
     """
+    return _row(flatten_object(raw, limits=limits), limits, now_us)
+
+
+def flatten_object(raw: bytes, *, limits: IngestSettings, whole: frozenset[str] = MESSAGE_OBJECTS) -> dict[str, str]:
+    """The leaves of one JSON object as text, by their joined keys; objects under the names in `whole` are leaves.
+
+    Raises as `decode_event`.
+    """
     if len(raw) > limits.line_bytes_max:
         raise NotParsed(f"{len(raw):,} bytes are more than {limits.line_bytes_max:,} (ingest.line_bytes_max)")
     value = parse_json(raw, limits)
@@ -93,8 +101,8 @@ def decode_event(raw: bytes, *, limits: IngestSettings, now_us: int) -> Row:
         raise NotAnEvent(f"{_kind(value)} is not an event; send an object")
     _check_limits(value, limits)
     leaves: dict[str, str] = {}
-    _flatten(value, "", leaves, [FLATTENED_GROWTH_MAX * len(raw)])
-    return _row(leaves, limits, now_us)
+    _flatten(value, "", leaves, [FLATTENED_GROWTH_MAX * len(raw)], whole)
+    return leaves
 
 
 def parse_json(raw: bytes, limits: IngestSettings) -> Any:
@@ -148,27 +156,29 @@ def _check_limits(event: Members, limits: IngestSettings) -> None:
         level = below
 
 
-def _flatten(members: Members, prefix: str, leaves: dict[str, str], room: list[int]) -> None:
+def _flatten(members: Members, prefix: str, leaves: dict[str, str], room: list[int], whole: frozenset[str]) -> None:
     """Add the members' leaves as text, by their joined keys. `room`: how many bytes of keys may still be added."""
     for key, value in members:
         if value is None:
             continue
-        name = prefix + _clean(key)
-        if isinstance(value, Members) and name not in MESSAGE_OBJECTS:
-            _flatten(value, name + ".", leaves, room)
+        name = prefix + clean(key)
+        if isinstance(value, Members) and name not in whole:
+            _flatten(value, name + ".", leaves, room, whole)
             continue
         room[0] -= len(name.encode())
         if room[0] < 0:
             raise NotAnEvent(f"its nested keys, joined, are over {FLATTENED_GROWTH_MAX} times as long as the event")
-        leaves[name] = _text(value)
+        leaves[name] = text_of(value)
 
 
-def _clean(text: str) -> str:
+def clean(text: str) -> str:
+    """The text without lone surrogates, which no UTF-8 has."""
     return _SURROGATES.sub("\ufffd", text)
 
 
-def _text(value: Any) -> str:
-    return _clean(value) if isinstance(value, str) else _compact(value)
+def text_of(value: Any) -> str:
+    """A value of `parse_json` as an attribute's text: strings as they are, the rest as JSON without blanks."""
+    return clean(value) if isinstance(value, str) else _compact(value)
 
 
 def _compact(value: Any) -> str:
@@ -176,9 +186,9 @@ def _compact(value: Any) -> str:
     if isinstance(value, Number):
         return value
     if isinstance(value, str):
-        return encode_basestring(_clean(value))
+        return encode_basestring(clean(value))
     if isinstance(value, Members):
-        return "{" + ",".join(f"{encode_basestring(_clean(key))}:{_compact(item)}" for key, item in value) + "}"
+        return "{" + ",".join(f"{encode_basestring(clean(key))}:{_compact(item)}" for key, item in value) + "}"
     if isinstance(value, list):
         return "[" + ",".join(map(_compact, value)) + "]"
     if value is None:

@@ -2,7 +2,7 @@
 
     rows of the source ──items_of──> items ──decode──> events ──write_file──> files nobody names yet
                                        │          └──> dead letters ──> their topic, before anything is reported
-                                       └──> records with a claim: left for the second pass, and reported
+                                       └──> what has claims: left for the second pass, and reported
 
 Nothing here commits. What a task that died has left behind is waste: files that the lake's vacuum deletes, and dead
 letters that are known by their identity when they come again.
@@ -24,7 +24,7 @@ from tailrace.config import Settings
 from tailrace.jobs.letters import append_letters
 from tailrace.jobs.messages import items_of
 from tailrace.jobs.places import lake_place, open_letters_log
-from tailrace.model.claim import CLAIM, ONLY_STORE
+from tailrace.process.claimed import Claim, claim_of, is_for_store, row_claims_of
 from tailrace.process.decode import decode
 from tailrace.store.lake.files import DataFile, date_of_day, split_by_day, write_file
 from tailrace.store.lake.place import Place
@@ -35,23 +35,20 @@ REPORT = pa.schema([pa.field("report", pa.string())])
 STORE = "lake"
 """The name by which a record says that it is for this store only."""
 
-Claimed = tuple[str, int, int]
-"""Claim, partition and offset."""
-
 
 @dataclass(frozen=True, slots=True)
 class Plan:
     """One pass over one micro-batch, sent to every executor.
 
-    Records of offsets below `reached` are stored already. Without `refused` the pass stores what has no claim; with
-    it, what has one, but for the records (partition, offset) whose claim another record has.
+    Records of offsets below `reached` are stored already. Without `refused` the pass stores the records without
+    claims, of their own or of their rows; with it the others, but for what has one of these claims: another has them.
     """
 
     settings: Settings
     lake_url: str
     reached: Mapping[int, int]
     now_us: int
-    refused: Collection[tuple[int, int]] | None = None
+    refused: Collection[Claim] | None = None
 
 
 @dataclass(slots=True)
@@ -59,7 +56,7 @@ class Report:
     """What one or more tasks have done; `through` is the next offset of each partition after what they have read."""
 
     files: list[DataFile] = field(default_factory=list)
-    claims: list[Claimed] = field(default_factory=list)
+    claims: list[Claim] = field(default_factory=list)
     through: dict[int, int] = field(default_factory=dict)
     letters: int = 0
 
@@ -112,8 +109,7 @@ class _Share:
         for partition, offset in zip(reached["p"].to_pylist(), reached["o_max"].to_pylist(), strict=True):
             self.report.reach(partition, offset + 1)
         for item in items_of(lacking):
-            if self._is_wanted(item):
-                self._decode(item)
+            self._take(item)
 
     def flush(self) -> None:
         for day, of_day in split_by_day(self._pending).items():
@@ -124,23 +120,26 @@ class _Share:
         if self._letters_log is not None:
             self._letters_log.close()
 
-    def _is_wanted(self, item: LogRecord | LogLines) -> bool:
-        headers = item.record.headers if isinstance(item, LogRecord) else {}
-        if headers.get(ONLY_STORE, STORE) != STORE:
-            return False
-        claim, refused = headers.get(CLAIM), self._plan.refused
-        if refused is not None:
-            return claim is not None and isinstance(item, LogRecord) and (item.partition, item.offset) not in refused
-        if claim is not None and isinstance(item, LogRecord):
-            self.report.claims.append((claim, item.partition, item.offset))
-            return False
-        return True
-
-    def _decode(self, item: LogRecord | LogLines) -> None:
+    def _take(self, item: LogRecord | LogLines) -> None:
+        if not is_for_store(item, STORE):
+            return
+        claim, refused = claim_of(item), self._plan.refused
+        if claim is not None and refused is not None and claim in refused:
+            return
         decoded = decode(item, limits=self._plan.settings.ingest, now_us=self._plan.now_us)
+        events = decoded.events
+        rows = row_claims_of(item, events)
+        claims = [*([] if claim is None else [claim]), *([] if rows is None else rows.claims)]
+        if refused is None and claims:
+            self.report.claims += claims
+            return
+        if refused is not None and not claims:
+            # The first pass has stored it.
+            return
+        if rows is not None:
+            events = rows.held([each not in (refused or ()) for each in rows.claims])
         if decoded.letters is not None and decoded.letters.num_rows:
             self._keep(decoded.letters, decoded.identities)
-        events = decoded.events
         if events is None or not events.num_rows:
             return
         self._pending.append(events)

@@ -27,9 +27,10 @@ from tailrace.config import Settings
 from tailrace.errors import RetryLater, Stop, TailraceError
 from tailrace.jobs.messages import COLUMNS
 from tailrace.jobs.session import reason_of
-from tailrace.jobs.storing import Claimed, Plan, Report, store_share
+from tailrace.jobs.storing import Plan, Report, store_share
 from tailrace.jobs.topic import look_at_topic, source_options
 from tailrace.model.clock import Clock
+from tailrace.process.claimed import Claim
 from tailrace.store.lake.place_port import NotCommitted, Place
 from tailrace.store.lake.table import LakeTable
 from tailrace.store.port import Claims
@@ -158,10 +159,9 @@ class _Sink:
         report = _run(frame, plan)
         if report.claims:
             refused = self._refused(sorted(report.claims, key=lambda claim: claim[1:]))
-            if len(refused) < len(report.claims):
-                second = _run(frame, replace(plan, refused=refused))
-                report.files += second.files
-                report.letters += second.letters
+            second = _run(frame, replace(plan, refused=refused))
+            report.files += second.files
+            report.letters += second.letters
         if not report.through:
             return
         self._check_time(time.monotonic() - started_s)
@@ -173,16 +173,13 @@ class _Sink:
             raise
         self._count(report)
 
-    def _refused(self, asked: Sequence[Claimed]) -> frozenset[tuple[int, int]]:
-        """The records, by partition and offset, whose claim another record has."""
-        refused: set[tuple[int, int]] = set()
+    def _refused(self, asked: Sequence[Claim]) -> frozenset[Claim]:
+        """The claims that another record, or another's row, has."""
+        refused: set[Claim] = set()
         for start in range(0, len(asked), _CLAIMS_AT_ONCE):
             some = asked[start : start + _CLAIMS_AT_ONCE]
-            refused.update(
-                (partition, offset)
-                for (_, partition, offset), is_held in zip(some, self._claims.claim(some), strict=True)
-                if not is_held
-            )
+            answers = self._claims.claim(some)
+            refused.update(claim for claim, is_held in zip(some, answers, strict=True) if not is_held)
         return frozenset(refused)
 
     def _check_time(self, taken_s: float) -> None:

@@ -92,7 +92,7 @@ class Scanned:
     """Where the reading ended; for GOES_ON, where what should not be there starts."""
 
 
-def scan(body: bytes, names: Names, bounds: Bounds, *, framing: Framing, start: int = 0) -> Scanned:
+def scan(body: bytes | memoryview, names: Names, bounds: Bounds, *, framing: Framing, start: int = 0) -> Scanned:
     """Read the events of `body[start:]`. The body is at most 512 MiB, so that 32-bit offsets do."""
     d = np.frombuffer(body, np.uint8)
     size = len(d) - start

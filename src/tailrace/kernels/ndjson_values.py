@@ -59,7 +59,7 @@ def copy_text(d, n, p, w, q):
         if c == 0x22:
             break
         if c == 0x5C:
-            p, q = _copy_escape(d, n, p + 1, w, q)
+            p, q = copy_escape(d, n, p + 1, w, q)
             if p < 0:
                 return -1, q
         elif c < 0x20:
@@ -75,7 +75,7 @@ def copy_text(d, n, p, w, q):
 
 
 @inlined
-def _copy_escape(d, n, p, w, q):
+def copy_escape(d, n, p, w, q):
     """The escape whose backslash is at `p - 1` (RFC 8259, 7); a lone surrogate becomes U+FFFD."""
     if p >= n:
         return -1, q

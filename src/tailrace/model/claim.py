@@ -7,14 +7,25 @@ reads the log asks `store.port.Claims` which record has it, and leaves the other
     key/1763726400123456/K     a request with an Idempotency-Key K, percent-encoded, and when it came in, in
                                microseconds: two requests with one K are one while their times are near
     key/1763726400123456/K/rejected    the dead letters of the same request
+    document/1763726400123456/DIGEST   one event, a document that came with an index and an id, and when it came in;
+                               within one record the first of several has it
 
+What is routed to some stores alone has a record and a claim of its own, `…/to-lake%2Cjsonl`.
 A log that must split a record puts the rows of each part behind its claim, `/0-5000`: each is to be stored.
 """
 
 from __future__ import annotations
 
 import re
+from base64 import urlsafe_b64decode, urlsafe_b64encode
+from collections.abc import Sequence
+from hashlib import blake2b
 from urllib.parse import quote
+
+import numpy as np
+import numpy.typing as npt
+import pyarrow as pa
+import pyarrow.compute as pc
 
 CLAIM = "claim"
 """Header of a log record; its value is the claim."""
@@ -23,10 +34,26 @@ ONLY_STORE = "only-store"
 """Header of a log record made from a letter that one store had refused: that store's name. Every other store has the
 event already, and leaves the record out."""
 
+STORES = "stores"
+"""Header of a log record whose events were routed: the names of their stores, in a comma list. The others leave the
+record out."""
+
+ROW_CLAIMS = "row-claims"
+"""Header of a log record whose events with an attribute DOCUMENT_ID have claims of their own; its value is DOCUMENTS.
+Their time is the one at which the event was observed."""
+
+DOCUMENTS = "documents"
+DOCUMENT_ID = "_id"
+DOCUMENT_INDEX = "_index"
+
+DOCUMENT_KEYS = "document/*"
+"""What matches, as a glob, the keys of all claims of documents."""
+
 KEY_CHARACTERS_MAX = 255
 
 _KEY = re.compile(rf"[\x20-\x7e]{{1,{KEY_CHARACTERS_MAX}}}")
-_REQUEST = re.compile(r"key/(\d{1,16})/(.+)")
+_DOCUMENT = "document/"
+_REQUEST = re.compile(r"(key|document)/(\d{1,16})/(.+)")
 
 
 def is_key(key: str) -> bool:
@@ -44,6 +71,11 @@ def rejected_claim(key: str, at_us: int) -> str:
     return f"{request_claim(key, at_us)}/rejected"
 
 
+def routed_claim(claim: str, stores: str) -> str:
+    """The claim of a part of what `claim` stands for: of the events that were routed to `stores`, a comma list."""
+    return f"{claim}/to-{quote(stores, safe='')}"
+
+
 def letter_claim(letter_id: str) -> str:
     """The claim of what a dead letter became."""
     return f"letter/{letter_id}"
@@ -52,4 +84,55 @@ def letter_claim(letter_id: str) -> str:
 def key_and_time(claim: str) -> tuple[str, int | None]:
     """What must be unique, and around when, in microseconds; None: for ever."""
     found = _REQUEST.fullmatch(claim)
-    return (claim, None) if found is None else (f"key/{found[2]}", int(found[1]))
+    return (claim, None) if found is None else (f"{found[1]}/{found[3]}", int(found[2]))
+
+
+def document_claims(events: pa.RecordBatch) -> tuple[npt.NDArray[np.int64], Sequence[str]]:
+    """The rows that have a DOCUMENT_ID, rising, and their claims, from a batch with the columns of EVENT_SCHEMA."""
+    ids, id_rows = _attribute(events, DOCUMENT_ID)
+    if not len(id_rows):
+        return id_rows, []
+    index_texts, index_rows = _attribute(events, DOCUMENT_INDEX)
+    index_of = dict(zip(index_rows.tolist(), index_texts.to_pylist(), strict=True))
+    times_us = events.column("observed_timestamp").cast(pa.int64()).take(pa.array(id_rows)).to_pylist()
+    digests = [
+        document_digest(index_of.get(row, "").encode(), id.encode())
+        for row, id in zip(id_rows.tolist(), ids.to_pylist(), strict=True)
+    ]
+    claims = [
+        f"{_DOCUMENT}{at_us}/{urlsafe_b64encode(digest).decode()}"
+        for at_us, digest in zip(times_us, digests, strict=True)
+    ]
+    return id_rows, claims
+
+
+def document_digest(index: bytes, id: bytes) -> bytes:
+    """What a document is told by: 15 bytes of BLAKE2, for which nobody has found two documents that have the same."""
+    return blake2b(b"%d:%s%s" % (len(index), index, id), digest_size=15).digest()
+
+
+def document_of_key(key: str) -> bytes:
+    """The digest in a key, as `key_and_time` gives that of a document's claim."""
+    return urlsafe_b64decode(key.removeprefix(_DOCUMENT))
+
+
+def has_only_ids_of(events: pa.RecordBatch, before: pa.RecordBatch) -> bool:
+    """Whether every DOCUMENT_ID in `events` is one of `before`'s: otherwise they are not what the client said, and
+    events that differ might be taken for one."""
+    return (
+        events is before
+        or pc.all(
+            pc.is_in(_attribute(events, DOCUMENT_ID)[0], _attribute(before, DOCUMENT_ID)[0]), min_count=0
+        ).as_py()
+    )
+
+
+def _attribute(events: pa.RecordBatch, name: str) -> tuple[pa.StringArray, npt.NDArray[np.int64]]:
+    """The values of an attribute, and the rows that have it."""
+    attributes = events.column("attributes")
+    offsets = attributes.offsets.to_numpy()
+    first, last = int(offsets[0]), int(offsets[-1])
+    keys = attributes.keys.slice(first, last - first)
+    places = np.flatnonzero(pc.equal(keys, name).to_numpy(zero_copy_only=False))
+    rows = np.searchsorted(offsets, places + first, side="right") - 1
+    return attributes.items.slice(first, last - first).take(pa.array(places)), rows.astype(np.int64)

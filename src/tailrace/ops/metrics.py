@@ -29,6 +29,27 @@ class Metrics:
             ["error"],
             registry=r,
         )
+        self.listener_connections = Gauge(
+            "tailrace_listener_connections", "Open connections of a TCP listener.", ["listener"], registry=r
+        )
+        self.listener_connections_refused = Counter(
+            "tailrace_listener_connections_refused",
+            "Connections that were closed because a listener had listeners.connections_max already.",
+            ["listener"],
+            registry=r,
+        )
+        self.listener_dropped = Counter(
+            "tailrace_listener_dropped",
+            "Messages that reached a listener, or this machine, and were lost, by the reason.",
+            ["listener", "reason"],
+            registry=r,
+        )
+        self.pipeline_events_dropped = Counter(
+            "tailrace_pipeline_events_dropped",
+            "Events that a step of the pipeline has left out, by a rule or by sampling.",
+            ["step"],
+            registry=r,
+        )
         self.append_seconds = Histogram(
             "tailrace_append_seconds", "From decoded to durable in the log.", buckets=_SECONDS, registry=r
         )

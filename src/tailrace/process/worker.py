@@ -24,11 +24,13 @@ import pyarrow as pa
 from tailrace.broker.port import Log, LogLines, LogReader, LogRecord
 from tailrace.config import IngestSettings, WorkerSettings
 from tailrace.errors import RetryLater, Stop
-from tailrace.model.claim import CLAIM, ONLY_STORE
+from tailrace.ingest.shape import Shape
 from tailrace.model.clock import Clock
 from tailrace.ops.metrics import Metrics
+from tailrace.process.claimed import Claim, claim_of, is_for_store, row_claims_of
 from tailrace.process.decode import Decoded, decode
 from tailrace.process.pending import Pending
+from tailrace.process.shaping import is_foreign, shaped
 from tailrace.store.port import Claims, DeadLetterBox, HotWriter, Store
 
 log = logging.getLogger(__name__)
@@ -72,6 +74,7 @@ class Worker:
         limits: IngestSettings,
         clock: Clock,
         metrics: Metrics,
+        shape: Shape | None = None,
     ) -> None:
         self.name = name
         self._log = from_log
@@ -82,6 +85,7 @@ class Worker:
         self._settings = settings
         self._limits = limits
         self._clock = clock
+        self._shape = shape
         self._metrics = metrics
         self._store: Store | None = None
         self._reader: LogReader | None = None
@@ -157,15 +161,15 @@ class Worker:
     def _take(self, items: Sequence[LogRecord | LogLines]) -> None:
         turns = dict(self._turns)
         claimed = self._claimed(items)
-        taken = [(item, self._decode(item) if held else None) for item, held in zip(items, claimed, strict=True)]
-        self._wait_for_room(sum(decoded.events.nbytes for _, decoded in taken if decoded and decoded.events))
+        decoded = [self._decode(item).events if held else None for item, held in zip(items, claimed, strict=True)]
+        taken = list(zip(items, self._without_repeated_rows(items, decoded), strict=True))
+        self._wait_for_room(sum(events.nbytes for _, events in taken if events is not None))
         batches: list[pa.RecordBatch] = []
         with self._changed:
-            for item, decoded in taken:
+            for item, events in taken:
                 # While this thread waited, the partition may have gone to another worker.
                 if self._turns.get(item.partition, 0) != turns.get(item.partition, 0):
                     continue
-                events = decoded.events if decoded else None
                 self._pending.add(item.partition, events, _next_offset(item), time.monotonic())
                 if events is not None:
                     batches.append(events)
@@ -176,26 +180,31 @@ class Worker:
             self._changed.notify_all()
 
     def _claimed(self, items: Sequence[LogRecord | LogLines]) -> list[bool]:
-        """Which items are to be stored: all, but for repetitions, and for what another store alone lacks."""
-        held = [self._is_for_this_store(item) for item in items]
-        keyed = {
-            number: (key, item.partition, item.offset)
-            for number, item in enumerate(items)
-            if held[number] and isinstance(item, LogRecord) and (key := item.record.headers.get(CLAIM)) is not None
-        }
-        if keyed:
-            answers = self._retry(lambda: self._claims.claim(list(keyed.values())), place="claims")
-            for number, answer in zip(keyed, answers, strict=True):
-                held[number] = answer
+        """Which items are to be stored: all, but for repetitions, and for what is not for this store."""
+        held = [is_for_store(item, self.name) for item in items]
+        keyed = {number: claim for number, item in enumerate(items) if held[number] and (claim := claim_of(item))}
+        for number, answer in zip(keyed, self._ask(list(keyed.values())), strict=True):
+            held[number] = answer
         return held
 
-    def _is_for_this_store(self, item: LogRecord | LogLines) -> bool:
-        if isinstance(item, LogLines):
-            return True
-        return item.record.headers.get(ONLY_STORE, self.name) == self.name
+    def _without_repeated_rows(
+        self, items: Sequence[LogRecord | LogLines], decoded: Sequence[pa.RecordBatch | None]
+    ) -> list[pa.RecordBatch | None]:
+        """The same, without the events that are in the log twice and have claims of their own."""
+        found = [row_claims_of(item, events) for item, events in zip(items, decoded, strict=True)]
+        answers = iter(self._ask([claim for each in found if each is not None for claim in each.claims]))
+        return [
+            events if each is None else each.held([next(answers) for _ in each.claims])
+            for each, events in zip(found, decoded, strict=True)
+        ]
+
+    def _ask(self, claims: Sequence[Claim]) -> Sequence[bool]:
+        return self._retry(lambda: self._claims.claim(claims), place="claims") if claims else []
 
     def _decode(self, item: LogRecord | LogLines) -> Decoded:
         decoded = decode(item, limits=self._limits, now_us=self._clock())
+        if self._shape is not None and is_foreign(item):
+            decoded = shaped(decoded, store=self.name, shape=self._shape)
         letters, box = decoded.letters, self._dead_letters
         if letters is not None and letters.num_rows and box is not None:
             self._retry(lambda: box.add(letters, decoded.identities), place="dead letters")

@@ -14,10 +14,13 @@ from tailrace.serve.context_route import context_router
 from tailrace.serve.dead_letter_routes import dead_letter_router
 from tailrace.serve.demo_routes import demo_router
 from tailrace.serve.docs_page import docs_page
+from tailrace.serve.elasticsearch.search_routes import search_api_router
 from tailrace.serve.envelope import Envelope
 from tailrace.serve.figures_routes import figures_router
 from tailrace.serve.health_routes import health_router
 from tailrace.serve.logs_route import logs_router
+from tailrace.serve.loki.routes import loki_query_router
+from tailrace.serve.loki.tail import LokiTails
 from tailrace.serve.openapi import finished_openapi
 from tailrace.serve.page_files import read_page
 from tailrace.serve.page_routes import page_router
@@ -31,6 +34,7 @@ from tailrace.serve.search_route import search_router
 from tailrace.serve.serving import Serving
 from tailrace.serve.sql_route import sql_router
 from tailrace.serve.tail_route import Tails, tail_router
+from tailrace.store.duck import Duck
 
 _PROBLEMS: dict[int | str, dict[str, Any]] = {
     400: {"model": Problem, "description": "A parameter or the query is wrong"},
@@ -47,12 +51,16 @@ def create_app(places: Places, *, routers: Sequence[APIRouter] = (), features: S
     """
     serving = Serving(places, QueryThreads(places.settings.query, places.metrics), Renderer())
     tails = Tails(places, serving.renderer)
+    duck = Duck(places.settings.query)
+    loki_tails = LokiTails(serving)
 
     async def close() -> None:
         await places.answers.close()
         tails.close()
+        loki_tails.close()
         serving.threads.close()
         serving.renderer.close()
+        duck.close()
 
     return role_app(
         places,
@@ -63,6 +71,8 @@ def create_app(places: Places, *, routers: Sequence[APIRouter] = (), features: S
             figures_router(serving),
             context_router(serving),
             tail_router(serving, tails),
+            loki_query_router(serving, loki_tails),
+            search_api_router(serving, duck),
             sql_router(serving),
             dead_letter_router(places),
             saved_router(places.saved),

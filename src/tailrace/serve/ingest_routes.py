@@ -7,16 +7,14 @@ from typing import Any
 import orjson
 from fastapi import APIRouter, Request, Response
 from pydantic import BaseModel, Field
-from starlette.requests import ClientDisconnect
 
-from tailrace.config import IngestSettings
-from tailrace.errors import TailraceError, TooLarge
-from tailrace.ingest.gateway import JSON_LINES, Gateway, Reservation
+from tailrace.ingest.gateway import JSON_LINES, Gateway
 from tailrace.ingest.receipt import Receipt
 from tailrace.model.batch import ARROW_STREAM
 from tailrace.model.claim import KEY_CHARACTERS_MAX
 from tailrace.ops.metrics import Metrics
 from tailrace.serve.problems import PROBLEM_JSON, problem_body
+from tailrace.serve.receiving import received, source_of
 from tailrace.serve.schemas import Problem
 
 # So many rejected lines are told in the answer; all of them are in the dead letters.
@@ -65,7 +63,7 @@ _IDEMPOTENCY_KEY = {
 }
 
 
-def ingest_router(gateway: Gateway, *, settings: IngestSettings, metrics: Metrics) -> APIRouter:
+def ingest_router(gateway: Gateway, metrics: Metrics) -> APIRouter:
     router = APIRouter(tags=["ingest"])
 
     @router.post(
@@ -86,24 +84,14 @@ def ingest_router(gateway: Gateway, *, settings: IngestSettings, metrics: Metric
         Answered when the events are on disk. Lines that are no events are named, kept as dead letters, and do not
         hold back the others. An event may be sent in any words: the aliases of its fields are in the documentation.
         """
-        try:
-            with gateway.reservation() as reservation:
-                body = await _receive(request, reservation, settings.body_bytes_max)
-                metrics.bytes_received.inc(len(body))
-                client = request.client
-                receipt = await gateway.accept(
-                    body,
-                    content_type=request.headers.get("content-type", ""),
-                    content_encoding=request.headers.get("content-encoding"),
-                    source=f"POST /logs from {client.host}" if client else "POST /logs",
-                    idempotency_key=request.headers.get("idempotency-key"),
-                )
-        except ClientDisconnect:
-            # Nobody is there to read an answer.
-            return Response(status_code=400)
-        except TailraceError as error:
-            metrics.requests_refused.labels(type(error).__name__).inc()
-            raise
+        async with received(request, gateway, metrics) as body:
+            receipt = await gateway.accept(
+                body,
+                content_type=request.headers.get("content-type", ""),
+                content_encoding=request.headers.get("content-encoding"),
+                source=source_of(request),
+                idempotency_key=request.headers.get("idempotency-key"),
+            )
         told = _told(receipt)
         if receipt.rejected and not receipt.accepted:
             detail = "no line of the body is an event; all are kept as dead letters"
@@ -111,22 +99,6 @@ def ingest_router(gateway: Gateway, *, settings: IngestSettings, metrics: Metric
         return Response(orjson.dumps(told), 202, media_type="application/json")
 
     return router
-
-
-async def _receive(request: Request, reservation: Reservation, bytes_max: int) -> bytes:
-    """The whole body. What it grows to when it is decompressed is bounded where that is done."""
-    too_large = f"the body is larger than {bytes_max:,} bytes (ingest.body_bytes_max); send it in parts"
-    declared = request.headers.get("content-length", "0")
-    if declared.isdecimal() and int(declared) > bytes_max:
-        raise TooLarge(too_large)
-    parts: list[bytes] = []
-    async for part in request.stream():
-        if part:
-            reservation.add(len(part))
-            if reservation.bytes > bytes_max:
-                raise TooLarge(too_large)
-            parts.append(part)
-    return parts[0] if len(parts) == 1 else b"".join(parts)
 
 
 def _told(receipt: Receipt) -> dict[str, Any]:

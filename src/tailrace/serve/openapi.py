@@ -40,10 +40,14 @@ def finish(document: dict[str, Any]) -> dict[str, Any]:
 
 
 def _responses(responses: Mapping[str, Any]) -> dict[str, Any]:
-    """FastAPI describes 422, which is never answered here, and errors as plain JSON."""
+    """FastAPI describes 422, which is never answered here, and problem documents as plain JSON.
+
+    An error that a route describes itself is left as it is: protocols of others have errors of their own.
+    """
     finished = {status: answer for status, answer in responses.items() if status != "422"}
     for status, answer in finished.items():
-        if status >= "400":
+        told = answer.get("content", {}).get("application/json", {}).get("schema", _PROBLEM)
+        if status >= "400" and told == _PROBLEM:
             answer["content"] = {PROBLEM_JSON: {"schema": _PROBLEM}}
     return finished
 

@@ -14,13 +14,20 @@ The functions run inside the caller's transaction.
 
 from __future__ import annotations
 
+import json
 import sqlite3
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 
-from tailrace.model.claim import key_and_time
+from tailrace.model.claim import DOCUMENT_KEYS, document_of_key, key_and_time
 
 Answers = list[bool]
 """One for each claim: whether that log record has the key."""
+
+_Place = tuple[int, int, int | None]
+"""Partition and offset of a record that has a key, and the claim's time."""
+
+_Holder = tuple[str, int, int, int | None]
+"""The key, and the same."""
 
 SCHEMA = """
 CREATE TABLE claims (
@@ -37,32 +44,62 @@ CREATE INDEX claims_age ON claims (made_us) WHERE at_us IS NOT NULL;
 
 def answers(db: sqlite3.Connection, claims: Sequence[tuple[str, int, int]], *, window_us: int) -> Answers | None:
     """What `claim` would answer, or None when it would have to write."""
-    found = [_answer(db, claim, window_us) for claim in claims]
-    known = [answer for answer in found if answer is not None]
-    return known if len(known) == len(found) else None
+    found, new = _answers(db, claims, window_us)
+    return None if new else found
 
 
 def claim(db: sqlite3.Connection, claims: Sequence[tuple[str, int, int]], *, now_us: int, window_us: int) -> Answers:
     """As `store.port.Claims.claim`; `now_us` is when the new rows are made."""
-    found = []
-    for each in claims:
-        answer = _answer(db, each, window_us)
-        if answer is None:
-            name, partition, offset = each
-            key, at_us = key_and_time(name)
-            db.execute("INSERT INTO claims VALUES (?, ?, ?, ?, ?)", (key, partition, offset, at_us, now_us))
-            answer = True
-        found.append(answer)
+    found, new = _answers(db, claims, window_us)
+    db.executemany("INSERT INTO claims VALUES (?, ?, ?, ?, ?)", [(*holder, now_us) for holder in sorted(new)])
     db.execute("DELETE FROM claims WHERE made_us < ? AND at_us IS NOT NULL", (now_us - window_us,))
     return found
 
 
-def _answer(db: sqlite3.Connection, claim: tuple[str, int, int], window_us: int) -> bool | None:
+def newest_documents(db: sqlite3.Connection, limit: int) -> list[bytes]:
+    """The digests of the documents that were claimed last."""
+    rows = db.execute(
+        "SELECT key FROM claims WHERE at_us IS NOT NULL AND key GLOB ? ORDER BY made_us DESC LIMIT ?",
+        (DOCUMENT_KEYS, limit),
+    )
+    return [document_of_key(key) for (key,) in rows]
+
+
+def _answers(
+    db: sqlite3.Connection, claims: Sequence[tuple[str, int, int]], window_us: int
+) -> tuple[Answers, list[_Holder]]:
+    """The answers, and the rows that they need and that are not there."""
+    asked = [(*key_and_time(name), partition, offset) for name, partition, offset in claims]
+    holders = _holders(db, {key for key, _, _, _ in asked})
+    found = []
+    new: list[_Holder] = []
+    for key, at_us, partition, offset in asked:
+        of_key = holders.setdefault(key, [])
+        answer = _answer(of_key, at_us, partition, offset, window_us)
+        if answer is None:
+            of_key.append((partition, offset, at_us))
+            new.append((key, partition, offset, at_us))
+        found.append(answer is not False)
+    return found, new
+
+
+def _holders(db: sqlite3.Connection, keys: Collection[str]) -> dict[str, list[_Place]]:
+    """Who has these keys. One statement for all, since each would cost more than the rows it finds."""
+    rows = db.execute(
+        "SELECT key, by_partition, by_offset, at_us FROM claims WHERE key IN (SELECT value FROM json_each(?))",
+        (json.dumps(list(keys)),),
+    )
+    holders: dict[str, list[_Place]] = {}
+    for key, partition, offset, at_us in rows:
+        holders.setdefault(key, []).append((partition, offset, at_us))
+    return holders
+
+
+def _answer(holders: Sequence[_Place], at_us: int | None, partition: int, offset: int, window_us: int) -> bool | None:
     """None: the key is free."""
-    name, *place = claim
-    key, at_us = key_and_time(name)
-    holders = db.execute("SELECT by_partition, by_offset, at_us FROM claims WHERE key = ?", (key,)).fetchall()
-    if any([partition, offset] == place for partition, offset, _ in holders):
+    if not holders:
+        return None
+    if any((by_partition, by_offset) == (partition, offset) for by_partition, by_offset, _ in holders):
         return True
     for _, _, held_us in holders:
         if at_us is None or held_us is None or abs(at_us - held_us) <= window_us:

@@ -171,8 +171,8 @@ class DeadLetters:
                 raise NotFound(f"there is no dead letter {id}")
 
     def claim(self, claims: Sequence[tuple[str, int, int]]) -> Answers:
-        known = self.answers(claims)
-        if known is not None:
+        # One tells whether they are new or read again, and saves those that are new from being looked for twice.
+        if self.answers(claims[:1]) is not None and (known := self.answers(claims)) is not None:
             return known
         with self.changes() as changes:
             return changes.claim(claims, now_us=self._clock())
@@ -181,6 +181,11 @@ class DeadLetters:
         """What `claim` answers, or None when it would have to write."""
         with self._file.reading() as db:
             return claims_table.answers(db, claims, window_us=self._window_us)
+
+    def newest_documents(self, limit: int) -> Sequence[bytes]:
+        """The digests (`model.claim`) of the documents that were claimed last."""
+        with self._file.reading() as db:
+            return claims_table.newest_documents(db, limit)
 
     def applied(self) -> int:
         """How far the ledger, of which this is a copy, was applied: the offset of its next operation."""

@@ -20,7 +20,8 @@ from tailrace.model.clock import Clock
 from tailrace.ops.metrics import Metrics
 from tailrace.store.claims import Answers
 from tailrace.store.dead_letters import Changes, DeadLetter, DeadLetterFigures, DeadLetters, parse_id
-from tailrace.store.ledger_operations import OPERATION, Add, Claim, Drop, Meet, decode_operation
+from tailrace.store.ledger_operations import OPERATION, Add, Claim, Drop, decode_operation
+from tailrace.store.operation import Meet
 from tailrace.store.replica import OperationLog, Replica
 
 # Well below the smallest limit that is usual for a message (1 MB), since one letter may pass it.
@@ -77,6 +78,10 @@ class Ledger:
             if known is None:
                 raise RetryLater("the claims were forgotten while they were made; are the machines' clocks right?")
         return known
+
+    def newest_documents(self, limit: int) -> Sequence[bytes]:
+        """As `DeadLetters` has it, of those that are known here."""
+        return self._local.newest_documents(limit)
 
     def drop(self, id: str) -> None:
         self.get(id)

@@ -21,10 +21,10 @@ import pyarrow as pa
 from tailrace.model.batch import IDENTITY, STORED_SCHEMA, decode_batch, encode_batch
 from tailrace.model.dead_letter import DEAD_LETTER_SCHEMA
 from tailrace.store.dead_letters import Changes, Identity
+from tailrace.store.operation import MEET, NAME, Meet, name_of
 
 OPERATION = "application/vnd.tailrace.operation.arrow.stream"
 
-_NAME = "operation"
 _AT = "at-us"
 _IDENTITY = pa.schema([STORED_SCHEMA.field(name) for name in IDENTITY])
 _ADD = pa.schema([*DEAD_LETTER_SCHEMA, *_IDENTITY])
@@ -41,7 +41,7 @@ class Add:
     def encode(self) -> tuple[Mapping[str, str], bytes]:
         identity = _arrays(self.identities, _IDENTITY)
         batch = pa.RecordBatch.from_arrays([*self.letters.columns, *identity], schema=_ADD)
-        return {_NAME: "add"}, encode_batch(batch)
+        return {NAME: "add"}, encode_batch(batch)
 
     def apply(self, changes: Changes) -> None:
         changes.add(self.letters, self.identities)
@@ -54,7 +54,7 @@ class Claim:
 
     def encode(self) -> tuple[Mapping[str, str], bytes]:
         batch = pa.RecordBatch.from_arrays(_arrays(self.claims, _CLAIM), schema=_CLAIM)
-        return {_NAME: "claim", _AT: str(self.at_us)}, encode_batch(batch)
+        return {NAME: "claim", _AT: str(self.at_us)}, encode_batch(batch)
 
     def apply(self, changes: Changes) -> None:
         changes.claim(self.claims, now_us=self.at_us)
@@ -66,19 +66,10 @@ class Drop:
 
     def encode(self) -> tuple[Mapping[str, str], bytes]:
         batch = pa.RecordBatch.from_arrays(_arrays([self.identity], _DROP), schema=_DROP)
-        return {_NAME: "drop"}, encode_batch(batch)
+        return {NAME: "drop"}, encode_batch(batch)
 
     def apply(self, changes: Changes) -> None:
         changes.drop(self.identity)
-
-
-@dataclass(frozen=True, slots=True)
-class Meet:
-    def encode(self) -> tuple[Mapping[str, str], bytes]:
-        return {_NAME: "meet"}, b""
-
-    def apply(self, changes: Changes) -> None:
-        pass
 
 
 Operation = Add | Claim | Drop | Meet
@@ -86,10 +77,8 @@ Operation = Add | Claim | Drop | Meet
 
 def decode_operation(content_type: str, headers: Mapping[str, str], payload: bytes) -> Operation:
     """Raises `ValueError` with the reason when this is no operation."""
-    name = headers.get(_NAME)
-    if content_type != OPERATION or name not in ("add", "claim", "drop", "meet"):
-        raise ValueError(f"a record of content type {content_type!r} and operation {name!r}")
-    if name == "meet":
+    name = name_of(content_type, headers, own_type=OPERATION, known=("add", "claim", "drop"))
+    if name == MEET:
         return Meet()
     schema = {"add": _ADD, "claim": _CLAIM, "drop": _DROP}[name]
     try:

@@ -16,18 +16,21 @@ from tailrace.broker.port import Log, LogFigures, Record
 from tailrace.config import Settings
 from tailrace.errors import RetryLater, Stop, TailraceError
 from tailrace.ingest.gateway import Gateway
+from tailrace.listen.port import Listener
 from tailrace.model.batch import ARROW_STREAM, encode_batch
 from tailrace.model.clock import Clock
 from tailrace.process.worker import Worker
 from tailrace.serve.app import create_app, role_app
-from tailrace.serve.ingest_routes import ingest_router
 from tailrace.serve.places import Demo, Places, Readiness, Vitals
+from tailrace.serve.protocols import protocol_routers
 from tailrace.store.duck import Duck
 from tailrace.store.port import HotReader, HotWriter
 from tailrace.store.union import Union
 from tailrace.wiring.hot import is_shared_hot, open_answers, open_memory, open_mirror, open_redis
+from tailrace.wiring.listeners import listeners
 from tailrace.wiring.log import LettersAndClaims, is_shared, open_letters, open_log
 from tailrace.wiring.opening import Opening
+from tailrace.wiring.pipeline import open_pipeline
 from tailrace.wiring.saved import open_saved
 from tailrace.wiring.stores import Figures, Queried, Stores, targets
 
@@ -36,10 +39,14 @@ Check = Callable[[], Readiness]
 
 @dataclass(frozen=True, slots=True)
 class Role:
-    """A role at work. Setting `stopping` tells what would never end by itself, such as a live tail, to do so."""
+    """A role at work. Setting `stopping` tells what would never end by itself, such as a live tail, to do so.
+
+    Its listeners are started and stopped with the server of `app`.
+    """
 
     app: ASGIApp
     stopping: threading.Event
+    listeners: Sequence[Listener]
 
 
 Append = Callable[[pa.RecordBatch], None]
@@ -70,8 +77,8 @@ def gateway_role(settings: Settings, *, clock: Clock) -> Iterator[Role]:
             store_figures=dict,
             stopping=opening.stopping,
         )
-        router = ingest_router(gateway, settings=settings.ingest, metrics=opening.metrics)
-        yield Role(role_app(vitals, routers=[router]), opening.stopping)
+        routers = protocol_routers(gateway, opening.metrics)
+        yield Role(role_app(vitals, routers=routers), opening.stopping, _listeners(opening, gateway))
 
 
 @contextlib.contextmanager
@@ -95,7 +102,7 @@ def worker_role(settings: Settings, *, clock: Clock) -> Iterator[Role]:
             dead_letters=letters,
             stopping=opening.stopping,
         )
-        yield Role(role_app(vitals), opening.stopping)
+        yield Role(role_app(vitals), opening.stopping, ())
 
 
 @contextlib.contextmanager
@@ -119,7 +126,7 @@ def api_role(settings: Settings, *, clock: Clock) -> Iterator[Role]:
             gateway=_open_gateway(opening, log),
             checks=(),
         )
-        yield Role(create_app(places), opening.stopping)
+        yield Role(create_app(places), opening.stopping, ())
 
 
 @contextlib.contextmanager
@@ -166,8 +173,10 @@ def platform(
             checks=_at_work(workers),
             demo=demo,
         )
-        router = ingest_router(gateway, settings=settings.ingest, metrics=opening.metrics)
-        yield Platform(create_app(places, routers=[router], features=["ingest"]), opening.stopping, demo)
+        app = create_app(
+            places, routers=protocol_routers(gateway, opening.metrics, letters.newest_documents), features=["ingest"]
+        )
+        yield Platform(app, opening.stopping, _listeners(opening, gateway), demo)
 
 
 def _must_be_shared(settings: Settings, role: str, *, hot: bool) -> None:
@@ -192,8 +201,13 @@ def _open_duck(opening: Opening) -> Duck:
 
 
 def _open_gateway(opening: Opening, log: Log) -> Gateway:
-    metrics = opening.metrics
-    return opening.opened(Gateway(log, settings=opening.settings.ingest, clock=opening.clock, metrics=metrics))
+    settings, metrics = opening.settings, opening.metrics
+    shape = open_pipeline(settings, metrics)
+    return opening.opened(Gateway(log, settings=settings.ingest, clock=opening.clock, metrics=metrics, shape=shape))
+
+
+def _listeners(opening: Opening, gateway: Gateway) -> Sequence[Listener]:
+    return listeners(opening.settings.listeners, gateway, opening.metrics)
 
 
 def _start_workers(
@@ -202,6 +216,7 @@ def _start_workers(
     """One for each store. The one whose store answers queries also shows events and keeps dead letters."""
     settings, metrics = opening.settings, opening.metrics
     first = next(target for target in stores.targets if target.kind != "jsonl")
+    shape = open_pipeline(settings, metrics)
     workers = [
         Worker(
             target.kind,
@@ -214,6 +229,7 @@ def _start_workers(
             limits=settings.ingest,
             clock=opening.clock,
             metrics=metrics,
+            shape=shape,
         )
         for target in stores.targets
     ]

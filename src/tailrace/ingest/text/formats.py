@@ -94,12 +94,20 @@ class TextDecoder:
         self._last_us: int | None = None
         self._lines_seen = 0
 
-    def decode(self, chunk: bytes, *, now_us: int, reference_us: int | None = None) -> Decoded:
+    def decode(
+        self,
+        chunk: bytes,
+        *,
+        now_us: int,
+        reference_us: int | None = None,
+        written_us: np.ndarray | None = None,
+    ) -> Decoded:
         """Events of whole lines, in their order. `chunk` ends at a line's end, or at the stream's.
 
         `reference_us`: when the lines were written at the latest (a file's time of modification), which tells the
-        year that a line leaves out; None: now. Lines that are too long are rejected, with their number in the
-        stream. JSON is not read here, but by `json_logs.decode_json`: raises `BadInput`.
+        year that a line leaves out; None: now. `written_us`: when each line was written, where something beside the
+        line tells; it is the time of lines that tell none. Lines that are too long are rejected, with their number
+        in the stream. JSON is not read here, but by `json_logs.decode_json`: raises `BadInput`.
         """
         if self.format is None:
             self.format = guess_format(chunk[: 1 << 20])
@@ -107,10 +115,12 @@ class TextDecoder:
             raise BadInput("JSON lines have a decoder of their own; send them as application/x-ndjson")
         lines = split_lines(chunk, line_bytes_max=self._limits.line_bytes_max, first_line=self._lines_seen + 1)
         texts, rows = lines.texts, len(lines.texts)
+        if written_us is not None and lines.rejected:
+            written_us = np.delete(written_us, [line.line - self._lines_seen - 1 for line in lines.rejected])
         self._lines_seen += rows + len(lines.rejected)
         told = _READERS[self.format](texts) if self.format in _READERS else Columns()
         reference = Reference(now_us if reference_us is None else reference_us, self._zone_offset_s)
-        times_us, levels = self._times_and_levels(texts, told, reference, now_us)
+        times_us, levels = self._times_and_levels(texts, told, reference, now_us, written_us)
 
         attributes = {name: pa.array([value] * rows, pa.string()) for name, value in self._attributes.items()}
         if lines.fallback.any():
@@ -133,10 +143,16 @@ class TextDecoder:
         return Decoded(events, lines.rejected)
 
     def _times_and_levels(
-        self, texts: pa.StringArray, told: Columns, reference: Reference, now_us: int
+        self,
+        texts: pa.StringArray,
+        told: Columns,
+        reference: Reference,
+        now_us: int,
+        written_us: np.ndarray | None,
     ) -> tuple[np.ndarray, pa.StringArray]:
         if self.format == "plain":
-            return np.full(len(texts), now_us, np.int64), pa.nulls(len(texts), pa.string())
+            times_us = np.full(len(texts), now_us, np.int64) if written_us is None else written_us
+            return times_us, pa.nulls(len(texts), pa.string())
         if told.stamps is not None:
             stamps = self._stamp_reader.read(pc.fill_null(told.stamps, ""), reference)
             levels = coalesce(told.level, None, len(texts))
@@ -145,6 +161,8 @@ class TextDecoder:
             levels = coalesce(told.level, None, len(texts))
             if self.format != "access":
                 levels = pc.coalesce(levels, self._levels(texts, stamps))
+        if written_us is not None:
+            return np.where(stamps.layout_of >= 0, stamps.times_us, written_us), levels
         return self._carried(stamps, now_us), levels
 
     def _levels(self, texts: pa.StringArray, stamps: Stamps) -> pa.StringArray:

@@ -12,8 +12,7 @@ from tailrace.ingest.text.columns import Columns, or_null
 from tailrace.ingest.text.timestamps import without_groups
 from tailrace.model.level import level_of
 
-# The numbers' names, RFC 5424, table 1.
-_FACILITIES = [
+FACILITIES = [
     "kern",
     "user",
     "mail",
@@ -39,15 +38,17 @@ _FACILITIES = [
     "local6",
     "local7",
 ]
+"""The numbers' names, RFC 5424, table 1."""
 
 _RFC5424 = (
     r"^<(?P<priority>\d{1,3})>1 \S+ (?P<host>\S+) (?P<app>\S+) (?P<pid>\S+) (?P<msgid>\S+) "
     r"(?P<data>-|(?:\[(?:[^\]\\\"]|\\.|\"(?:[^\"\\]|\\.)*\")*\])+)(?: |$)"
 )
 _COMPILED_RFC5424 = re.compile(_RFC5424, re.ASCII)
-_ELEMENT = re.compile(r"\[([^ =\]\"]+)((?: [^ =\]\"]+=\"(?:[^\"\\]|\\.)*\")*)\]")
-_PARAMETER = re.compile(r" ([^ =\]\"]+)=\"((?:[^\"\\]|\\.)*)\"")
-_ESCAPE = re.compile(r"\\([\"\\\]])")
+_VALUE = r"[^\"\\]*(?:\\.[^\"\\]*)*"
+ELEMENT = re.compile(rf"\[([^ =\]\"]+)((?: [^ =\]\"]+=\"{_VALUE}\")*)\]", re.DOTALL)
+PARAMETER = re.compile(rf" ([^ =\]\"]+)=\"({_VALUE})\"", re.DOTALL)
+ESCAPE = re.compile(r"\\([\"\\\]])")
 
 _PRIORITY = r"^(?:<(?P<priority>\d{1,3})>)?"
 # The time as RFC 3164 has it, with a year, a fraction or a zone as some write; or as RFC 3339. Clusters put epoch
@@ -113,10 +114,10 @@ def _severity(priorities: pa.StringArray) -> tuple[pa.StringArray, pa.StringArra
     """Level and facility of each priority (RFC 5424, 6.2.1); null where there is none or it is out of range."""
     encoded = priorities.dictionary_encode()
     numbers = [
-        int(text) if text and int(text) < 8 * len(_FACILITIES) else None for text in encoded.dictionary.to_pylist()
+        int(text) if text and int(text) < 8 * len(FACILITIES) else None for text in encoded.dictionary.to_pylist()
     ]
     levels = [None if number is None else level_of(str(number % 8), "syslog") for number in numbers]
-    facilities = [None if number is None else _FACILITIES[number // 8] for number in numbers]
+    facilities = [None if number is None else FACILITIES[number // 8] for number in numbers]
     return (
         pa.array(levels, pa.string()).take(encoded.indices),
         pa.array(facilities, pa.string()).take(encoded.indices),
@@ -126,8 +127,8 @@ def _severity(priorities: pa.StringArray) -> tuple[pa.StringArray, pa.StringArra
 def _structured(data: pa.StringArray) -> dict[str, pa.StringArray]:
     columns: dict[str, list[str | None]] = {}
     for row in np.flatnonzero(data.is_valid().to_numpy(zero_copy_only=False)):
-        for element, parameters in _ELEMENT.findall(data[int(row)].as_py()):
-            for name, value in _PARAMETER.findall(parameters):
+        for element, parameters in ELEMENT.findall(data[int(row)].as_py()):
+            for name, value in PARAMETER.findall(parameters):
                 column = columns.setdefault(f"{element}.{name}", [None] * len(data))
-                column[row] = _ESCAPE.sub(r"\1", value)
+                column[row] = ESCAPE.sub(r"\1", value)
     return {name: pa.array(column, pa.string()) for name, column in columns.items()}

@@ -1,0 +1,156 @@
+"""Events that are written anew as JSON lines, for the decoder of JSON lines to say what they mean.
+
+For protocols that put events into envelopes. A line has the number of the event it stands for, so that what is
+rejected, here or there, is told by that number.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Iterator, Sequence
+from json import JSONDecodeError, JSONDecoder
+from json.encoder import encode_basestring
+from typing import Any
+
+import pyarrow as pa
+
+from tailrace.config import IngestSettings
+from tailrace.ingest.decoded import Decoded, Rejected
+from tailrace.ingest.json_logs import BadLines, decode_json_lines
+from tailrace.ingest.json_slow import Members, NotJson, Number, clean, text_of
+from tailrace.model.batch import EVENT_SCHEMA, join_batches
+
+# Lines are decoded in pieces, so that a body does not stand in memory three times over.
+_PIECE_BYTES = 8 << 20
+
+
+class JsonLines:
+    """Numbers events from 1 on, in the order in which they are added or rejected."""
+
+    def __init__(self, limits: IngestSettings, now_us: int) -> None:
+        self._limits = limits
+        self._now_us = now_us
+        self._number = 0
+        self._pending: list[bytes] = []
+        self._pending_bytes = 0
+        self._batches: list[pa.RecordBatch] = []
+        self._bad = BadLines()
+
+    @property
+    def number(self) -> int:
+        """How many were added or rejected."""
+        return self._number
+
+    def add(self, line: bytes) -> None:
+        """`line` is a JSON object without line feeds, or empty: a number that stands for no event."""
+        self._number += 1
+        self._pending.append(line)
+        self._pending_bytes += len(line)
+        if self._pending_bytes > _PIECE_BYTES:
+            self._decode()
+
+    def add_lines(self, lines: bytes, count: int, rejected: Sequence[Rejected] = ()) -> None:
+        """`count` lines, each with a line feed; `rejected` are of those that are empty, numbered from 1 on."""
+        self._decode()
+        self._take(decode_json_lines(lines, limits=self._limits, now_us=self._now_us), rejected)
+        self._number += count
+
+    def reject(self, reason: str, raw: bytes) -> None:
+        self._decode()
+        self._number += 1
+        self._bad.add(self._number, reason, raw)
+
+    def decoded(self) -> Decoded:
+        self._decode()
+        return Decoded(join_batches(self._batches, EVENT_SCHEMA), self._bad.rejected())
+
+    def _decode(self) -> None:
+        if self._pending:
+            lines, count = b"\n".join(self._pending), len(self._pending)
+            self._pending, self._pending_bytes = [], 0
+            self._number -= count
+            self.add_lines(lines, count)
+
+    def _take(self, decoded: Decoded, more: Sequence[Rejected]) -> None:
+        if decoded.events.num_rows:
+            self._batches.append(decoded.events)
+        for each in sorted([*decoded.rejected, *more], key=lambda rejected: rejected.line):
+            self._bad.add(self._number + each.line, each.reason, each.raw)
+
+
+def json_text(value: Any) -> str:
+    """A value as `json_slow.parse_json` makes it, as JSON without blanks; numbers keep their digits."""
+    # A `Number` is a text of its own kind.
+    if type(value) is str:
+        return encode_basestring(value if value.isascii() else clean(value))
+    return text_of(value)
+
+
+def object_text(members: Iterable[tuple[str, Any]]) -> bytes:
+    """An object of these members, as JSON."""
+    return ("{" + ",".join([f"{json_text(key)}:{json_text(value)}" for key, value in members]) + "}").encode()
+
+
+def text_of_body(body: bytes) -> str:
+    """The text of a body; bytes that are not UTF-8 become lone surrogates, which `json_text` writes as U+FFFD."""
+    return body.removeprefix(b"\xef\xbb\xbf").decode("utf-8", "surrogateescape")
+
+
+def bytes_of_text(text: str) -> bytes:
+    """The bytes of a part of that text, as they were."""
+    return text.encode("utf-8", "surrogateescape")
+
+
+def json_values(text: str) -> Iterator[tuple[Any, int, int]]:
+    """Each of the JSON values that stand one behind the other, where it starts and ends; of an array its elements.
+
+    White space, or nothing, is between them. Values are `Members`, lists, `str`, `Number`, booleans and None, as in
+    `json_slow`. Raises `NotJson` where the text cannot be read any further.
+    """
+    place = _skip_blanks(text, 0)
+    while place < len(text):
+        in_array = text[place] == "["
+        place = _skip_blanks(text, place + 1) if in_array else place
+        while place < len(text):
+            if in_array and text[place] == "]":
+                place += 1
+                break
+            value, end = _value_at(text, place)
+            yield value, place, end
+            place = _skip_blanks(text, end)
+            if not in_array:
+                break
+            if place >= len(text) or text[place] not in ",]":
+                raise NotJson(f"not JSON: the array has neither a comma nor its end, at character {place + 1}")
+            if text[place] == ",":
+                place = _skip_blanks(text, place + 1)
+        else:
+            raise NotJson("not JSON: the array has no closing bracket; the body was cut off")
+        place = _skip_blanks(text, place)
+
+
+_BLANKS = re.compile(r"[ \t\r\n]*")
+
+
+def _skip_blanks(text: str, place: int) -> int:
+    found = _BLANKS.match(text, place)
+    return place if found is None else found.end()
+
+
+def _refuse_constant(name: str) -> Any:
+    raise NotJson(f"not JSON: {name} is not a JSON value")
+
+
+_DECODER = JSONDecoder(
+    object_pairs_hook=Members, parse_int=Number, parse_float=Number, parse_constant=_refuse_constant
+)
+
+
+def _value_at(text: str, place: int) -> tuple[Any, int]:
+    try:
+        return _DECODER.raw_decode(text, place)
+    except JSONDecodeError as error:
+        message = error.msg.removesuffix(" at").removesuffix(" starting")
+        raise NotJson(f"not JSON: {message}, at character {error.pos + 1}") from None
+    except RecursionError:
+        raise NotJson("not JSON that can be read: it is nested too deep") from None
