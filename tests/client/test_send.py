@@ -8,6 +8,7 @@ import http.server
 import json
 import lzma
 import os
+import signal
 import socket
 import subprocess
 import sys
@@ -22,7 +23,6 @@ import pytest
 import zstandard
 from click.testing import CliRunner, Result
 
-from tailrace.client.follow import FollowedFile
 from tailrace.client.send import send
 from tailrace.client.send_source import service_name
 from tailrace.model.batch import ARROW_STREAM, decode_batch
@@ -287,77 +287,115 @@ def test_the_service_is_the_files_name_without_what_rotation_added(name: str, se
     assert service_name(Path("/var/log") / name) == service
 
 
-def test_following_goes_on_across_rename_and_truncation(tmp_path: Path) -> None:
-    """No line is lost or read twice: not the last ones of the renamed file, not the first of the new one."""
-    path = tmp_path / "app.log"
-    path.write_bytes(b"one\ntwo")
-    followed = FollowedFile(path, from_end=False)
-    assert followed.read() == b"one\n"
-    with path.open("ab") as file:
-        file.write(b"!\n")
-    assert followed.read() == b"two!\n"
-    old = path.rename(tmp_path / "app.log.1")
-    with old.open("ab") as file:
-        file.write(b"late\nunended")
-    assert followed.read() == b"late\n"
-    assert followed.read() == b""
-    path.write_bytes(b"new\n")
-    assert followed.read() == b"unended\n"
-    assert followed.read() == b"new\n"
-    with path.open("ab") as file:
-        file.write(b"last\n")
-    path.rename(old)
-    path.write_bytes(b"newer\n")
-    assert [followed.read(), followed.read()] == [b"last\n", b"newer\n"]
-    with path.open("r+b") as file:
-        file.truncate(0)
-        file.write(b"a\n")
-    assert followed.read() == b"a\n"
-    assert followed.read() == b""
-    followed.close()
+def _following(url: str, folder: Path, *arguments: str | Path) -> subprocess.Popen[bytes]:
+    command = [sys.executable, "-m", "tailrace", "send", "--to", url, "--follow", *map(str, arguments)]
+    environment = {**os.environ, "XDG_STATE_HOME": str(folder / "state")}
+    return subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, env=environment)
 
 
-def test_following_can_begin_at_the_end_and_before_the_file_is_there(tmp_path: Path) -> None:
-    """A file that comes later is new as a whole."""
-    path, later = tmp_path / "app.log", tmp_path / "later.log"
-    path.write_bytes(b"old\n")
-    here, there = FollowedFile(path, from_end=True), FollowedFile(later, from_end=True)
-    assert (here.read(), there.read()) == (b"", b"")
-    later.write_bytes(b"first\n")
-    assert there.read() == b"first\n"
-    assert (here.close(), there.close()) == (b"", b"")
+def _ended(process: subprocess.Popen[bytes]) -> tuple[bytes, bytes]:
+    process.send_signal(signal.SIGTERM)
+    output, errors = process.communicate(timeout=30)
+    assert process.returncode == 0, errors
+    return output, errors
 
 
-def test_follow_sends_what_is_appended_and_ends_on_interrupt(sink: Sink, tmp_path: Path) -> None:
-    """The process itself, over a rotation, with a last line that has no end."""
+@pytest.mark.slow
+def test_follow_sends_what_is_appended_and_goes_on_where_it_ended(sink: Sink, tmp_path: Path) -> None:
+    """Over a rotation; a last line without its end waits for it, also over the next start."""
     path = tmp_path / "app.log"
     path.write_bytes(b"one\n")
-    process = subprocess.Popen(
-        [sys.executable, "-m", "tailrace", "send", "--to", sink.url, "--follow", str(path)], stdout=subprocess.PIPE
-    )
+    process = _following(sink.url, tmp_path, path)
     _wait(lambda: sink.messages == ["one"])
     path.rename(tmp_path / "app.log.1")
-    path.write_bytes(b"two\nthree")
+    path.write_bytes(b"two\nthr")
     _wait(lambda: sink.messages == ["one", "two"])
-    time.sleep(1)  # The answer has to get there, too: a request that is interrupted is said to be.
-    process.send_signal(2)
-    assert b"3 lines sent" in process.communicate(timeout=30)[0]
-    assert sink.messages == ["one", "two", "three"]
+    output, _ = _ended(process)
+    assert output.startswith(b"2 lines sent")
+    assert b"3 bytes are left to the next start" in output
+    with path.open("ab") as file:
+        file.write(b"ee\n")
+    process = _following(sink.url, tmp_path, path)
+    _wait(lambda: sink.messages == ["one", "two", "three"])
+    _ended(process)
+    assert len(sink.keys) == len(set(sink.keys))
 
 
-def test_an_interrupt_ends_the_waiting_for_a_server(tmp_path: Path) -> None:
-    """Following waits for a server for ever, but not for longer than the user; what was not sent is said."""
+@pytest.mark.slow
+def test_a_lost_answer_is_asked_for_with_the_same_bytes_and_the_same_key(sink: Sink, tmp_path: Path) -> None:
+    """Killed before it knew what the server had: the next run sends exactly that, and then what is new."""
+    path = tmp_path / "app.log"
+    path.write_bytes(b"one\ntwo\n")
+    sink.replies += [(503, {"retry-after": "60"}, b"{}")]
+    process = _following(sink.url, tmp_path, path)
+    _wait(lambda: len(sink.keys) == 1)
+    process.kill()
+    process.communicate()
+    with path.open("ab") as file:
+        file.write(b"three\n")
+    process = _following(sink.url, tmp_path, path)
+    _wait(lambda: sink.messages == ["one", "two", "three"])
+    _ended(process)
+    assert sink.keys[0] == sink.keys[1] != sink.keys[2]
+    assert [decode_batch(body).num_rows for _, body in sink.bodies] in ([1, 2], [2, 1], [1, 1, 1])
+
+
+@pytest.mark.slow
+def test_following_can_begin_at_the_end(sink: Sink, tmp_path: Path) -> None:
+    """What was there at the first start is left out; at the next one nothing is."""
+    path = tmp_path / "app.log"
+    path.write_bytes(b"old\n")
+    process = _following(sink.url, tmp_path, "--from-end", tmp_path / "*.log")
+    _wait(lambda: bool(list((tmp_path / "state" / "tailrace").glob("*.positions"))))
+    time.sleep(2)
+    (tmp_path / "later.log").write_bytes(b"later\n")
+    _wait(lambda: sink.messages == ["later"])
+    _ended(process)
+    with path.open("ab") as file:
+        file.write(b"new\n")
+    process = _following(sink.url, tmp_path, "--from-end", tmp_path / "*.log")
+    _wait(lambda: sink.messages == ["later", "new"])
+    _ended(process)
+
+
+@pytest.mark.slow
+def test_the_end_does_not_wait_for_a_server_that_is_away(tmp_path: Path) -> None:
+    """What was not sent is said, and nothing is lost: the status is 0."""
     path = tmp_path / "app.log"
     path.write_bytes(b"one\n")
-    command = [sys.executable, "-m", "tailrace", "send", "--to", "http://127.0.0.1:1", "--follow", str(path)]
-    process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE)
+    process = _following("http://127.0.0.1:1", tmp_path, path)
     assert process.stderr is not None
     assert b"nothing listens" in process.stderr.readline()
-    process.send_signal(2)
-    output, errors = process.communicate(timeout=30)
-    assert process.returncode == 1
-    assert b"app.log:1: not sent from this line on" in errors
+    output, _ = _ended(process)
     assert output.startswith(b"0 lines sent")
+    assert b"4 bytes are left to the next start" in output
+
+
+@pytest.mark.slow
+def test_a_refusal_ends_following_and_the_lines_are_kept(sink: Sink, tmp_path: Path) -> None:
+    """Somebody has to mend it; then the next start sends them."""
+    path = tmp_path / "app.log"
+    path.write_bytes(b"one\n")
+    sink.replies += [(401, {}, b'{"title": "Unauthorized"}')]
+    process = _following(sink.url, tmp_path, path)
+    _, errors = process.communicate(timeout=30)
+    assert process.returncode == 1
+    assert b"401: Unauthorized" in errors
+    process = _following(sink.url, tmp_path, path)
+    _wait(lambda: sink.messages == ["one"])
+    _ended(process)
+
+
+def test_options_of_following_are_refused_without_it(tmp_path: Path) -> None:
+    """They would be of no effect; and what cannot be followed is said."""
+    path = tmp_path / "app.log"
+    path.write_bytes(b"one\n")
+    for arguments in (["--from-end"], ["--exclude", "x"], ["--multiline", "off"], ["--format", "cri"]):
+        result = CliRunner().invoke(send, [*arguments, str(path)])
+        assert (result.exit_code, "--follow" in result.stderr) == (2, True), arguments
+    for names in (["-"], ["old.log.gz"]):
+        assert CliRunner().invoke(send, ["--follow", *names]).exit_code == 2
+    assert CliRunner().invoke(send, ["--follow", "--multiline", "(", str(path)]).exit_code == 2
 
 
 @pytest.mark.slow

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import http.server
+import os
+import resource
 import threading
 from collections.abc import Iterator
 from typing import ClassVar
@@ -97,3 +99,21 @@ def test_what_is_not_an_address_is_refused_at_once(url: str) -> None:
     """Before any request."""
     with pytest.raises(click.BadParameter, match="is not an address"):
         Connection(url)
+
+
+def test_a_connection_is_kept_by_a_process_with_many_open_files(url: str) -> None:
+    """Past the descriptor 1023, where `select` would refuse it."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (hard if 0 < hard < 4096 else 4096, hard))
+    opened: list[int] = []
+    try:
+        while not opened or opened[-1] <= 1024:
+            opened.append(os.open(os.devnull, os.O_RDONLY))
+        with Connection(url) as connection:
+            for _ in range(2):
+                connection.request("GET", "/good")
+        assert len(set(_Handler.connections)) == 1
+    finally:
+        for descriptor in opened:
+            os.close(descriptor)
+        resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))

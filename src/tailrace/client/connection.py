@@ -156,7 +156,12 @@ class Connection:
         Seeing it here is what makes it safe to connect again: no request can have been received.
         """
         sock = self._http.sock
-        if sock is not None and select.select([sock], [], [], 0)[0]:
+        if sock is None:
+            return
+        # Not `select`, which refuses a descriptor past 1023: a process may have as many files open.
+        waiting = select.poll()
+        waiting.register(sock, select.POLLIN)
+        if waiting.poll(0):
             self.close()
 
     @contextlib.contextmanager

@@ -1,69 +1,77 @@
-"""A file that grows, as `tail -F` reads it: it may be renamed and begun anew, truncated, or not be there yet."""
+"""`tailrace send --follow`, set up: where positions are kept, and how it ends."""
 
 from __future__ import annotations
 
+import contextlib
+import hashlib
 import os
+import signal
+import threading
+from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import BinaryIO
+from types import FrameType
 
-from tailrace.client.send_source import CHUNK_BYTES
+import click
+
+from tailrace.client.progress import TransferProgress
+from tailrace.client.send_post import FOLLOW_PATIENCE, Poster
+from tailrace.client.send_stream import Tally
+from tailrace.client.shipper.positions import Positions
+from tailrace.client.shipper.shipper import Following, Shipper
+
+_SIGNALS = (signal.SIGINT, signal.SIGTERM)
 
 
-class FollowedFile:
-    """One path. The position is kept in memory only: a new process begins at the file's start or end again."""
-
-    def __init__(self, path: Path, *, from_end: bool) -> None:
-        """`from_end`: leave out what is in the file now. A file that comes later is read from its start."""
-        self.path = path
-        self._file: BinaryIO | None = None
-        self._rest = b""
-        self._open()
-        if from_end and self._file is not None:
-            self._file.seek(0, os.SEEK_END)
-
-    def read(self) -> bytes:
-        """Whole lines that were written since the last call, up to about a chunk; empty when there are none.
-
-        A line without its end is held back until the end comes, or until another file takes the place of this one.
-        """
-        if self._file is None and not self._open():
-            return b""
-        assert self._file is not None
-        part = self._file.read(CHUNK_BYTES)
-        if not part and self._replaced():
-            # Only now, when the old file is read to its end: its writer may have gone on after the rename.
-            last, self._rest = self._rest, b""
-            self._file.close()
-            self._file = None
-            self._open()
-            return last + b"\n" if last else self.read()
-        text = self._rest + part
-        cut = text.rfind(b"\n") + 1
-        self._rest = text[cut:]
-        return text[:cut]
-
-    def close(self) -> bytes:
-        """Let go of the file; returns the last line if its end never came."""
-        if self._file is not None:
-            self._file.close()
-            self._file = None
-        last, self._rest = self._rest, b""
-        return last
-
-    def _open(self) -> bool:
+def follow(url: str, following: Following, positions_path: Path | None, *, quiet: bool, tally: Tally) -> str:
+    """Follow until SIGTERM or Ctrl-C; returns what is to be said in the end. What is not sent by then, the next call
+    with the same positions sends. Raises `click.ClickException` when the server refuses, or the positions cannot
+    be kept.
+    """
+    path = positions_path or default_positions(url, following.patterns.included)
+    give_up = threading.Event()
+    with TransferProgress(None, quiet=quiet) as progress:
+        poster = Poster(url, say=progress.say, stop=give_up, patience=FOLLOW_PATIENCE)
         try:
-            # Unbuffered: a buffered file would not see what is appended behind an end of file that it met.
-            self._file = self.path.open("rb", buffering=0)
-        except OSError:
-            return False
-        return True
+            positions = Positions(path)
+            shipper = Shipper(following, positions, poster=poster, give_up=give_up, progress=progress, tally=tally)
+            with _ending(shipper.stop):
+                shipper.run()
+            left = f"; {shipper.unsent_bytes:,} bytes are left to the next start" if shipper.unsent_bytes else ""
+            lost = f"; {shipper.lost_bytes:,} bytes were gone before they were read" if shipper.lost_bytes else ""
+            positions.close()
+        except OSError as error:
+            raise click.ClickException(
+                f"the positions cannot be kept in {path}: {error.strerror or error}; choose a place with --positions"
+            ) from error
+    return left + lost
 
-    def _replaced(self) -> bool:
-        """Whether the path holds another file now, or the same file was cut shorter than what was read."""
-        assert self._file is not None
-        try:
-            there = os.stat(self.path)
-        except OSError:
-            return False
-        here = os.fstat(self._file.fileno())
-        return (there.st_dev, there.st_ino) != (here.st_dev, here.st_ino) or here.st_size < self._file.tell()
+
+def default_positions(url: str, patterns: tuple[str, ...]) -> Path:
+    """A file of its own for each server and set of patterns, in the user's folder for state (XDG)."""
+    state = os.environ.get("XDG_STATE_HOME")
+    try:
+        folder = Path(state) if state and os.path.isabs(state) else Path.home() / ".local" / "state"
+    except RuntimeError:
+        raise click.UsageError("there is no home folder to keep positions in; name a file with --positions") from None
+    what = "\n".join([url, *sorted(os.path.abspath(pattern) for pattern in patterns)])
+    digest = hashlib.blake2b(os.fsencode(what), digest_size=8).hexdigest()
+    return folder / "tailrace" / f"send-{digest}.positions"
+
+
+@contextlib.contextmanager
+def _ending(stop: Callable[[], None]) -> Iterator[None]:
+    """The first signal ends it in order, the second as signals do."""
+    before = {number: signal.getsignal(number) for number in _SIGNALS}
+
+    def handle(number: int, frame: FrameType | None) -> None:
+        stop()
+        for each in _SIGNALS:
+            signal.signal(each, before[each])
+
+    for each in _SIGNALS:
+        signal.signal(each, handle)
+    try:
+        yield
+    finally:
+        for each in _SIGNALS:
+            signal.signal(each, before[each])

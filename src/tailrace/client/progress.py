@@ -16,16 +16,20 @@ _PLAIN_INTERVAL_S = 10.0
 
 
 class TransferProgress:
-    """Of `total_bytes` (None: unknown). Shared between threads. Writes to standard error only."""
+    """Of `total_bytes` (None: unknown). Shared between threads. Writes to standard error only.
 
-    def __init__(self, total_bytes: int | None) -> None:
+    `quiet`: shows no progress, only what is said.
+    """
+
+    def __init__(self, total_bytes: int | None, *, quiet: bool = False) -> None:
+        self._quiet = quiet
         self._lock = threading.Lock()
         self._bytes = 0
         self._lines = 0
         self._total_bytes = total_bytes
         self._started_s = self._told_s = time.monotonic()
         self._bar: Progress | None = None
-        if sys.stderr.isatty():
+        if sys.stderr.isatty() and not quiet:
             self._bar = Progress(
                 TextColumn("{task.fields[lines]:>12,} lines"),
                 BarColumn(),
@@ -47,7 +51,7 @@ class TransferProgress:
             rate = self._lines / max(now_s - self._started_s, 1e-3)
             if self._bar is not None:
                 self._bar.update(self._task, completed=self._bytes, lines=self._lines, rate=rate)
-            elif now_s - self._told_s >= _PLAIN_INTERVAL_S:
+            elif not self._quiet and now_s - self._told_s >= _PLAIN_INTERVAL_S:
                 self._told_s = now_s
                 click.echo(self._plain(rate), err=True)
 

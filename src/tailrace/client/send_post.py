@@ -58,13 +58,14 @@ class Poster:
         self._patience = patience
         self._answered = False
 
-    def post(self, body: bytes, content_type: str) -> Receipt:
+    def post(self, body: bytes, content_type: str, *, key: str | None = None) -> Receipt:
         """Send until it is acknowledged: the events are durable on return.
 
-        A body whose answer was lost is sent again under the same Idempotency-Key, and stored once. Raises
+        A body whose answer was lost is sent again under the same Idempotency-Key, and stored once. `key` is that
+        key, where the same body may have been sent by an earlier process; None: one that is new. Raises
         `click.ClickException` when the server refuses the body or stays away for too long.
         """
-        headers = {"content-type": content_type, "idempotency-key": str(uuid.uuid4())}
+        headers = {"content-type": content_type, "idempotency-key": key or str(uuid.uuid4())}
         started_s = time.monotonic()
         attempt = 0
         while True:

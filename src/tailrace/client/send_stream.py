@@ -40,12 +40,14 @@ class Tally:
     troubles: list[str] = field(default_factory=list)
     _lock: threading.Lock = field(default_factory=threading.Lock)
 
-    def add(self, receipt: Receipt, name: str, first_line: int) -> None:
+    def add(self, receipt: Receipt, name: str, first_line: int | None) -> None:
+        """`first_line` None: where the body's lines were in the file is not known, and they are only counted."""
         with self._lock:
             self.accepted += receipt.accepted
             self.rejected += receipt.rejected
-            for line, reason in receipt.errors[: _TROUBLES_MAX - len(self.troubles)]:
-                self.troubles.append(f"{name}:{first_line + max(line, 1) - 1}: {reason}")
+            if first_line is not None:
+                for line, reason in receipt.errors[: _TROUBLES_MAX - len(self.troubles)]:
+                    self.troubles.append(f"{name}:{first_line + max(line, 1) - 1}: {reason}")
 
     def fail(self, trouble: str) -> None:
         """Lines that were not sent at all."""
