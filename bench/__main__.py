@@ -18,6 +18,7 @@ from bench.dashboard import dashboard_rows
 from bench.distributed import distributed_rows
 from bench.floor import arrow_body, floor_events_per_s
 from bench.load import send_bodies, small_requests_per_s
+from bench.protocols import protocol_rows
 from bench.queries import query_rows
 from bench.report import Row, table, write_json
 from bench.server import PeakMemory, running
@@ -32,7 +33,9 @@ from tailrace.wiring.stores import open_lake
 BODY_EVENTS = 5_000
 NDJSON = "application/x-ndjson"
 MIB = 1 << 20
-PARTS = ("ingest", "queries", "dashboard", "distributed")
+# They are written by Python, for minutes, and some seconds of each are enough.
+_PROTOCOL_EVENTS = 1_000_000
+PARTS = ("ingest", "protocols", "queries", "dashboard", "distributed")
 
 
 def main() -> None:
@@ -52,6 +55,8 @@ def main() -> None:
     try:
         if "ingest" in parts:
             rows += ingest_rows(folder, chosen.events, chosen.seed)
+        if "protocols" in parts:
+            rows += map(said_row, protocol_rows(folder, min(chosen.events, _PROTOCOL_EVENTS), chosen.seed))
         large = folder / "large"
         if "queries" in parts or "dashboard" in parts:
             rows += loading_rows(large, chosen.large, chosen.seed)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import http.client
 import os
+import re
 import signal
 import socket
 import subprocess
@@ -102,6 +103,12 @@ class Server:
     def post_logs(self, body: bytes, content_type: str = "application/x-ndjson") -> tuple[int, Any]:
         status, answer = self.request("POST", "/logs", body, {"content-type": content_type})
         return status, orjson.loads(answer)
+
+    def accepted(self) -> int:
+        """How many events this run of the server has taken in."""
+        _, text = self.request("GET", "/metrics")
+        found = re.search(rb"^tailrace_events_accepted_total (\S+)", text, re.MULTILINE)
+        return int(float(found[1])) if found else 0
 
     def wait_stored(self, *, timeout_s: float = 60.0) -> None:
         """Until the stores have every event of the log."""

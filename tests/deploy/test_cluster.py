@@ -18,7 +18,7 @@ from typing import Any
 import psutil
 import pytest
 from deploy.local.process import free_port
-from deploy.local.provision import missing_programs
+from deploy.local.provision import PACKAGES, missing
 
 TIMEOUT_S = 120.0
 
@@ -59,7 +59,7 @@ class Command:
 
 @pytest.fixture
 def command(tmp_path: Path) -> Iterator[Command]:
-    if problems := missing_programs():
+    if problems := missing(PACKAGES):
         (pytest.fail if os.environ.get("CI") else pytest.skip)(f"the cluster is NOT TESTED: {problems}")
     running = Command(tmp_path)
     try:

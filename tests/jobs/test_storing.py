@@ -11,6 +11,7 @@ from tailrace.config import Settings, WorkerSettings
 from tailrace.jobs.places import lake_place
 from tailrace.jobs.storing import Plan, Report, store_share
 from tailrace.model.batch import ARROW_STREAM, batch_of_rows, encode_batch
+from tailrace.model.claim import DOCUMENTS, ROW_CLAIMS
 from tailrace.store.lake.files import read_groups
 from tests.jobs.test_messages import Row, rows_of
 
@@ -21,6 +22,16 @@ def record(offset: int, *observed_us: int, **headers: str) -> Row:
     """An Arrow batch with an event for each time of arrival."""
     rows = [{"timestamp": 1, "observed_timestamp": at_us, "message": f"{offset}"} for at_us in observed_us]
     named = {"content-type": ARROW_STREAM, "rows": str(len(rows)), **headers}
+    return 0, offset, encode_batch(batch_of_rows(rows)), [(name, text.encode()) for name, text in named.items()]
+
+
+def documents(offset: int, *ids: str | None) -> Row:
+    """An event for each id, as a bulk request brings them."""
+    rows = [
+        {"timestamp": 1, "observed_timestamp": 1, "message": "", "attributes": {} if id is None else {"_id": id}}
+        for id in ids
+    ]
+    named = {"content-type": ARROW_STREAM, "rows": str(len(rows)), ROW_CLAIMS: DOCUMENTS}
     return 0, offset, encode_batch(batch_of_rows(rows)), [(name, text.encode()) for name, text in named.items()]
 
 
@@ -70,8 +81,25 @@ def test_claims_are_left_for_a_second_pass(plan: Plan) -> None:
     assert first.claims == [("key/1/a", 0, 1), ("key/1/a", 0, 2), ("key/1/b", 0, 3)]
     assert stored(plan, first) == [(0, 0)]
     assert first.through == {0: 4}
-    second = run(Plan(plan.settings, plan.lake_url, {}, 5, refused={(0, 2)}), rows)
+    second = run(Plan(plan.settings, plan.lake_url, {}, 5, refused={("key/1/a", 0, 2)}), rows)
     assert stored(plan, second) == [(1, 0), (3, 0)]
+
+
+def test_rows_with_claims_of_their_own_are_left_for_a_second_pass(plan: Plan) -> None:
+    """Documents with an id: of the record that repeats one only the other rows are stored."""
+    rows = [documents(0, "a", "b"), documents(1, "b", None, "c", "c"), record(2, 1)]
+    first = run(plan, rows)
+    assert stored(plan, first) == [(2, 0)]
+    assert [offset for _, _, offset in first.claims] == [0, 0, 1, 1, 1]
+    refused = {claim for claim in first.claims if claim[2] == 1 and claim[0] == first.claims[1][0]}
+    second = run(Plan(plan.settings, plan.lake_url, {}, 5, refused=refused), rows)
+    assert stored(plan, second) == [(0, 0), (0, 1), (1, 1), (1, 2)]
+
+
+def test_what_was_routed_elsewhere_is_not_for_the_lake(plan: Plan) -> None:
+    """A record names the stores that it is for."""
+    rows = [record(0, 1, stores="elasticsearch,jsonl"), record(1, 1, stores="jsonl,lake")]
+    assert stored(plan, run(plan, rows)) == [(1, 0)]
 
 
 def test_an_event_for_another_store_is_not_for_the_lake(plan: Plan) -> None:

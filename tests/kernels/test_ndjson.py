@@ -14,7 +14,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from tailrace.ingest.json_logs import _NAMES
+from tailrace.ingest.json_logs import NAMES
 from tailrace.ingest.timestamps import parse_timestamp
 from tailrace.kernels import ndjson
 from tailrace.kernels.ndjson import Bounds, Ending, Framing, Scanned, scan
@@ -47,7 +47,7 @@ def as_bytes(data: bytes) -> np.ndarray[Any, np.dtype[np.uint8]]:
 
 
 def read(body: str, framing: Framing = Framing.LINES) -> Scanned:
-    return scan(body.encode(), _NAMES, BOUNDS, framing=framing)
+    return scan(body.encode(), NAMES, BOUNDS, framing=framing)
 
 
 @pytest.mark.parametrize(

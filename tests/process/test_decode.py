@@ -13,9 +13,12 @@ from hypothesis import strategies as st
 
 from tailrace.broker.port import DAMAGED, LogLines, LogRecord, Record
 from tailrace.config import IngestSettings
+from tailrace.ingest.decoders import decoder_of
+from tailrace.ingest.otlp.decode import OTLP_JSON, OTLP_PROTOBUF
 from tailrace.model.batch import ARROW_STREAM, EVENT_SCHEMA, STORED_SCHEMA, batch_of_rows, encode_batch
 from tailrace.model.dead_letter import DEAD_LETTER_SCHEMA, DEAD_LETTERS
 from tailrace.process.decode import Decoded, decode
+from tests.ingest.otlp_requests import as_json, log_record, request
 
 EVENT = {"timestamp": 1, "observed_timestamp": 2, "message": "hello", "level": "INFO", "attributes": {"a": "b"}}
 NOW_US = 1_743_156_000_000_000
@@ -229,6 +232,62 @@ def test_what_filebeat_fluent_bit_and_vector_send_fills_the_fields() -> None:
     assert beat["attributes"]["agent.name"] == "web-1"
     assert bit["attributes"] == {"stream": "stderr", "kubernetes.pod_name": "p"}
     assert vec["attributes"] == {"source_type": "file", "file": "/x"}
+
+
+OTLP = request([log_record("one"), log_record("two", {"n": 1})], {"service.name": "s"})
+
+
+@pytest.mark.parametrize("content_type", ["", "application/x-protobuf", "application/octet-stream", OTLP_PROTOBUF])
+def test_otlp_in_protobuf_is_known_by_its_type_or_its_bytes(content_type: str) -> None:
+    """A record holds many events: rows 0, 1… of its offset."""
+    events = events_of(decoded(record(OTLP.SerializeToString(), content_type)))
+    assert [(event["message"], event["service"]) for event in events] == [("one", "s"), ("two", "s")]
+    assert identities_of(events) == [(3, 7, 0), (3, 7, 1)]
+
+
+@pytest.mark.parametrize("content_type", ["", "application/json"])
+def test_otlp_in_json_is_known_by_its_first_key(content_type: str) -> None:
+    """It is not one event with a deep attribute."""
+    events = events_of(decoded(record(as_json(OTLP), content_type)))
+    assert [event["message"] for event in events] == ["one", "two"]
+    assert identities_of(events) == [(3, 7, 0), (3, 7, 1)]
+
+
+def test_otlp_among_the_documents_of_a_topic() -> None:
+    """Each document by itself: requests have rows, others are row 0, what is neither is a letter, all in order."""
+    found = decoded(
+        lines(b'{"message":"first"}', as_json(OTLP), b'{"message":', b'{"message":"last"}', as_json(OTLP))
+    )
+    events = events_of(found)
+    assert [event["message"] for event in events] == ["first", "one", "two", "last", "one", "two"]
+    places = [(100, 0), (102, 0), (102, 1), (106, 0), (108, 0), (108, 1)]
+    assert identities_of(events) == [(3, offset, row) for offset, row in places]
+    assert found.identities == [(3, 104, 0)]
+    assert len(letters_of(found)) == 1
+
+
+def test_a_bad_record_of_otlp_is_a_letter_that_says_how_to_read_it() -> None:
+    """It stands behind the events of its request; replayed with that type, it is read as OTLP."""
+    small = IngestSettings(fields_max=1)
+    body = request([log_record("bad", {"a": 1, "b": 2}), log_record("good")]).SerializeToString()
+    item = record(body, "")
+    found = decode(item, limits=small, now_us=NOW_US)
+    assert [event["message"] for event in events_of(found)] == ["good"]
+    (letter,) = letters_of(found)
+    assert (letter["line"], letter["content_type"], found.identities) == (1, OTLP_PROTOBUF, [(3, 7, 1)])
+    replayed = decoder_of(letter["content_type"])(letter["raw"], limits=IngestSettings(), now_us=NOW_US)
+    assert replayed.events["message"].to_pylist() == ["bad"]
+
+
+def test_what_says_that_it_is_otlp_and_is_not_is_a_letter() -> None:
+    """Whole, with the reason, and as OTLP."""
+    for payload, content_type in ((b"\x0a\x05", "application/x-protobuf"), (b'{"resourceLogs":7}', "")):
+        found = decoded(record(payload, content_type))
+        (letter,) = letters_of(found)
+        assert events_of(found) == []
+        assert letter["raw"] == payload
+        assert "ExportLogsServiceRequest" in letter["reason"]
+        assert letter["content_type"] in (OTLP_PROTOBUF, OTLP_JSON)
 
 
 def test_the_schema_that_is_stored_extends_the_one_that_is_sent() -> None:

@@ -16,7 +16,7 @@ from tailrace.broker.sqlite import SqliteLog
 from tailrace.config import IngestSettings, LogSettings, WorkerSettings
 from tailrace.errors import RetryLater
 from tailrace.model.batch import ARROW_STREAM, batch_of_rows, encode_batch
-from tailrace.model.claim import CLAIM, ONLY_STORE
+from tailrace.model.claim import CLAIM, DOCUMENTS, ONLY_STORE, ROW_CLAIMS, STORES
 from tailrace.model.clock import system_clock_us
 from tailrace.ops.metrics import Metrics
 from tailrace.process.worker import Worker
@@ -398,3 +398,62 @@ def test_a_partition_that_comes_back_is_read_from_where_the_store_is(dead_letter
     wait_until(lambda: log.commits.get(0) == 9 or store.progress[0] == 9)
     rig.stop()
     assert store.messages in (["0-7", "0-8"], [])
+
+
+def append_documents(log: SqliteLog, *documents: tuple[str | None, str], at_us: int = 1) -> None:
+    """Events as the gateway appends those of a bulk request: an id or none, and the message."""
+    rows = [
+        {
+            "timestamp": 1,
+            "observed_timestamp": at_us,
+            "message": message,
+            "attributes": {"_index": "web"} if id is None else {"_index": "web", "_id": id},
+        }
+        for id, message in documents
+    ]
+    record = Record(ARROW_STREAM, encode_batch(batch_of_rows(rows)), len(rows), {ROW_CLAIMS: DOCUMENTS})
+    log.append([record]).result()
+
+
+def test_a_document_that_is_in_the_log_twice_is_stored_once(log: SqliteLog, dead_letters: DeadLetters) -> None:
+    """By every store the same one, the first, also when they read it again; one without an id is stored each time."""
+    first, second, third = FailingStore(), FailingStore(name="other"), FailingStore(name="third")
+    log.reader("third", ReadFrom()).close()  # from here on the log keeps what it has not read
+    append_documents(log, ("1", "a"), (None, "b"), ("2", "c"))
+    append_documents(log, ("2", "c again"), (None, "b"), ("3", "d"), ("3", "d again"))
+    rig = Rig(log, dead_letters, first, second)
+    append_documents(log, ("1", "a once more"), at_us=2)
+    append(log, "end")
+    expected = ["a", "b", "c", "b", "d", "end"]
+    wait_until(lambda: first.messages == second.messages == expected)
+    rig.stop()
+    # Days later, after all claims were made.
+    rig = Rig(log, dead_letters, third)
+    wait_until(lambda: third.messages == expected)
+    rig.stop()
+
+
+def test_an_id_may_be_used_again_after_the_window(log: SqliteLog, tmp_path: Path) -> None:
+    """As a request's key may: what is remembered for ever would grow for ever."""
+    claims = DeadLetters(tmp_path / "claims.db", window_s=60)
+    store = FailingStore()
+    rig = Rig(log, claims, store)
+    for seconds in (0, 30, 61):
+        append_documents(log, ("1", f"at {seconds}"), at_us=seconds * 1_000_000)
+    append(log, "end")
+    wait_until(lambda: store.messages[-1:] == ["end"])
+    assert store.messages == ["at 0", "at 61", "end"]
+    rig.stop()
+    claims.close()
+
+
+def test_an_event_that_was_routed_is_stored_where_it_belongs(log: SqliteLog, dead_letters: DeadLetters) -> None:
+    """A record that names stores is left out by all others."""
+    first, second = FailingStore(), FailingStore(name="other")
+    rig = Rig(log, dead_letters, first, second)
+    append(log, "both")
+    append(log, "one", headers={STORES: "other"})
+    append(log, "both, named", headers={STORES: "failing,other"})
+    wait_until(lambda: second.messages == ["both", "one", "both, named"])
+    wait_until(lambda: first.messages == ["both", "both, named"])
+    rig.stop()

@@ -44,7 +44,7 @@ class House:
         self.gateway = Gateway(self.log, settings=limits, clock=system_clock_us, metrics=Metrics())
         self.app = FastAPI()
         add_problem_handlers(self.app)
-        self.app.include_router(ingest_router(self.gateway, settings=limits, metrics=Metrics()))
+        self.app.include_router(ingest_router(self.gateway, Metrics()))
         self.reader = self.log.reader("test")
 
     def post(self, body: bytes, content_type: str, encoding: str | None) -> httpx.Response:

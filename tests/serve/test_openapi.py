@@ -10,7 +10,7 @@ import pytest
 
 from tailrace.commands.demo import DemoSwitch
 from tailrace.serve.app import create_app
-from tailrace.serve.ingest_routes import ingest_router
+from tailrace.serve.protocols import protocol_routers
 from tests.serve.conftest import Client, House
 
 DOCS = Path(__file__).parents[2] / "docs" / "api.md"
@@ -19,8 +19,7 @@ DOCS = Path(__file__).parents[2] / "docs" / "api.md"
 @pytest.fixture
 def openapi(house: House) -> dict[str, Any]:
     places = replace(house.places, demo=DemoSwitch(lambda _: None, lambda: 0))
-    router = ingest_router(places.gateway, settings=places.settings.ingest, metrics=places.metrics)
-    return create_app(places, routers=[router]).openapi()
+    return create_app(places, routers=protocol_routers(places.gateway, places.metrics)).openapi()
 
 
 def _operations(openapi: dict[str, Any]) -> Iterator[tuple[str, str, dict[str, Any]]]:
