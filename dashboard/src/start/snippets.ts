@@ -182,7 +182,7 @@ function filebeat({ origin }: Address): Snippet {
     title: "Filebeat",
     steps: [
       {
-        say: "Filebeat has no HTTP output. Let it write JSON lines to its standard output. filebeat.yml:",
+        say: "It speaks to the server as to Elasticsearch, and needs nothing set up there. filebeat.yml:",
         code: `filebeat.inputs:
   - type: filestream
     id: app
@@ -191,13 +191,11 @@ function filebeat({ origin }: Address): Snippet {
     fields:
       service.name: app
 
-output.console:
-  codec.json:
-    pretty: false`,
-      },
-      {
-        say: "And send what it writes:",
-        code: `filebeat -c filebeat.yml | tailrace send --to ${origin} --format json -`,
+setup.ilm.enabled: false
+setup.template.enabled: false
+
+output.elasticsearch:
+  hosts: ["${origin}"]`,
       },
     ],
   };
@@ -209,70 +207,40 @@ function openTelemetry({ origin }: Address): Snippet {
     title: "OpenTelemetry",
     steps: [
       {
-        say: "Vector takes OTLP and hands it on with level, trace and span. vector.yaml:",
-        code: `sources:
-  otel:
-    type: opentelemetry
-    grpc:
-      address: 0.0.0.0:4319
-    http:
-      address: 0.0.0.0:4320
-
-transforms:
-  named:
-    type: remap
-    inputs: [otel.logs]
-    source: |
-      .service = .resources."service.name"
-
-${httpSink(origin, "named")}`,
-      },
-      {
-        say: "In the collector's configuration, send logs there:",
+        say: "In the collector's configuration:",
         code: `exporters:
-  otlp/tailrace:
-    endpoint: 127.0.0.1:4319
-    tls:
-      insecure: true
+  otlphttp/tailrace:
+    endpoint: ${origin}
 
 service:
   pipelines:
     logs:
       receivers: [otlp]
-      exporters: [otlp/tailrace]`,
+      exporters: [otlphttp/tailrace]`,
+      },
+      {
+        say: "Or without a collector, for a program with an OpenTelemetry SDK:",
+        code: `export OTEL_EXPORTER_OTLP_LOGS_ENDPOINT=${origin}/v1/logs
+export OTEL_EXPORTER_OTLP_LOGS_PROTOCOL=http/protobuf
+export OTEL_SERVICE_NAME=shop`,
       },
     ],
   };
 }
 
-function syslog({ origin, host, port, isSecure }: Address): Snippet {
-  const property = (name: string, as: string, more = "") =>
-    `  property(name="${name}" outname="${as}" format="jsonf"${more})`;
-  const properties = [
-    property("timereported", "timestamp", ' dateFormat="rfc3339"'),
-    property("hostname", "host"),
-    property("programname", "service"),
-    property("syslogseverity-text", "level"),
-    property("msg", "message"),
-  ];
+function syslog({ origin, host }: Address): Snippet {
   return {
     id: "syslog",
     title: "syslog",
     steps: [
       {
-        say: "rsyslog with its omhttp module, /etc/rsyslog.d/tailrace.conf:",
-        code: `module(load="omhttp")
+        say: "Start the server with its syslog port open, then tell rsyslog, in /etc/rsyslog.d/tailrace.conf:",
+        code: `# tailrace up --set listeners.syslog_tcp=0.0.0.0:5514
 
-template(name="tailrace" type="list") {
-  constant(value="{")
-${properties.join('\n  constant(value=",")\n')}
-  constant(value="}")
-}
-
-action(type="omhttp" server="${host}" serverport="${port}" restpath="logs" useHttps="${isSecure ? "on" : "off"}"
-       template="tailrace" batch="on" batch.format="newline"
-       queue.type="LinkedList" queue.filename="tailrace" queue.saveOnShutdown="on"
-       action.resumeRetryCount="-1")`,
+*.* action(type="omfwd" target="${host}" port="5514" protocol="tcp"
+           template="RSYSLOG_SyslogProtocol23Format" TCP_Framing="octet-counted"
+           queue.type="LinkedList" queue.filename="tailrace" queue.saveOnShutdown="on"
+           action.resumeRetryCount="-1")`,
       },
       {
         say: "Or, without rsyslog, from the journal:",
