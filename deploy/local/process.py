@@ -36,17 +36,23 @@ class Missing(Exception):
 
 
 def free_port() -> int:
-    """A port on which nothing listens on 127.0.0.1, outside the range of outgoing connections."""
+    """A port on which nothing listens on 127.0.0.1, by TCP or UDP, outside the range of outgoing connections."""
     for _ in range(200):
         port = random.SystemRandom().choice(PORTS)
-        with socket.socket() as probe:
-            probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-            try:
-                probe.bind((HOST, port))
-            except OSError:
-                continue
+        if all(_is_free(port, kind) for kind in (socket.SOCK_STREAM, socket.SOCK_DGRAM)):
             return port
     raise StartFailed(f"no free port found between {PORTS.start} and {PORTS.stop}")
+
+
+def _is_free(port: int, kind: socket.SocketKind) -> bool:
+    with socket.socket(socket.AF_INET, kind) as probe:
+        if kind is socket.SOCK_STREAM:
+            probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            probe.bind((HOST, port))
+        except OSError:
+            return False
+    return True
 
 
 def kept_port(folder: Path, name: str) -> int:

@@ -13,6 +13,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Mapping
+from pathlib import Path
 
 from deploy.local import jars, kafka
 from deploy.local.process import Missing, StartFailed
@@ -46,12 +47,22 @@ def install(packages: Mapping[str, str]) -> list[str]:
     wanted = [package for name, package in packages.items() if not is_there(name)]
     if wanted and os.geteuid() == 0 and shutil.which("apt-get"):
         print(f"servers: installing {', '.join(wanted)}", flush=True)
-        environment = {**os.environ, "DEBIAN_FRONTEND": "noninteractive"}
-        for step in (["update", "-qq"], ["install", "-y", "-qq", "--no-install-recommends", *wanted]):
-            done = subprocess.run(["apt-get", *step], env=environment, capture_output=True, text=True, check=False)
-            if done.returncode:
-                print(f"servers: apt-get {step[0]} failed:\n{done.stdout}{done.stderr}", file=sys.stderr)
+        apt_get("update", "-qq")
+        if not apt_get("install", "-y", "-qq", "--no-install-recommends", *wanted):
+            # One that this release does not have keeps none of the others away.
+            for package in wanted:
+                apt_get("install", "-y", "-qq", "--no-install-recommends", package)
     return missing(packages)
+
+
+def apt_get(*arguments: str, folder: Path | None = None) -> bool:
+    """Whether it did; what went wrong is said."""
+    environment = {**os.environ, "DEBIAN_FRONTEND": "noninteractive"}
+    command = ["apt-get", *arguments]
+    done = subprocess.run(command, cwd=folder, env=environment, capture_output=True, text=True, check=False)
+    if done.returncode:
+        print(f"servers: {' '.join(command)} failed:\n{done.stdout}{done.stderr}", file=sys.stderr)
+    return done.returncode == 0
 
 
 def missing(packages: Mapping[str, str]) -> list[str]:

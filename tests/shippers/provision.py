@@ -14,7 +14,7 @@ import sys
 import tempfile
 from pathlib import Path
 
-from deploy.local.provision import install
+from deploy.local.provision import apt_get, install
 
 from node_finder import BuildError, fetch_node, find_node
 
@@ -65,9 +65,14 @@ def _unpack_syslog_ng() -> None:
     with tempfile.TemporaryDirectory() as folder:
         # Readable by the user that apt downloads as.
         Path(folder).chmod(0o755)
-        _run("apt-get", "download", "-qq", "syslog-ng-core", "syslog-ng-mod-http", cwd=folder)
+        download = ("download", "-qq", "syslog-ng-core", "syslog-ng-mod-http")
+        # On a machine that has everything else nobody has asked what there is yet.
+        if not apt_get(*download, folder=Path(folder)) and os.geteuid() == 0 and apt_get("update", "-qq"):
+            apt_get(*download, folder=Path(folder))
         for package in glob.glob(f"{folder}/*.deb"):
             _run("dpkg", "-x", package, str(SYSLOG_NG))
+    if not (SYSLOG_NG / "usr" / "sbin" / "syslog-ng").exists():
+        raise OSError("syslog-ng cannot be had from apt")
 
 
 def _install_npm() -> None:

@@ -34,6 +34,386 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/loki/api/v1/push": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Send events as to Loki
+         * @description Streams of lines, as JSON or as protobuf in a snappy block; gzip, deflate or plain.
+         *
+         *     Answered when the events are on disk. Entries and streams that are wrong are kept as dead letters and do not
+         *     hold back the others; the answer then is 400 with the reasons, as Loki's own. `X-Scope-OrgID` is not used.
+         */
+        post: operations["loki_push"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/prom/push": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Send events as to Loki
+         * @description Streams of lines, as JSON or as protobuf in a snappy block; gzip, deflate or plain.
+         *
+         *     Answered when the events are on disk. Entries and streams that are wrong are kept as dead letters and do not
+         *     hold back the others; the answer then is 400 with the reasons, as Loki's own. `X-Scope-OrgID` is not used.
+         */
+        post: operations["loki_push_older"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/ready": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * Whether events can be sent
+         * @description Loki's clients ask here first. Always 200; `/readyz` asks each place.
+         */
+        get: operations["ready_ready_get"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/v1/logs": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Send logs by OTLP
+         * @description An ExportLogsServiceRequest in protobuf or JSON; gzip, zstd, deflate or plain.
+         *
+         *     Answered when the events are on disk. Records that cannot be events are counted in the answer's partial
+         *     success, kept as dead letters, and do not hold back the others.
+         */
+        post: operations["post_otlp_v1_logs"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/otlp/v1/logs": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Send logs by OTLP, on Loki's path
+         * @description An ExportLogsServiceRequest in protobuf or JSON; gzip, zstd, deflate or plain.
+         *
+         *     Answered when the events are on disk. Records that cannot be events are counted in the answer's partial
+         *     success, kept as dead letters, and do not hold back the others.
+         */
+        post: operations["post_otlp_otlp_v1_logs"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/_bulk": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        /**
+         * Send events as to Elasticsearch
+         * @description Pairs of lines, an action (`create` or `index`) and a document. Answered when the events are on disk.
+         */
+        put: operations["bulk_all_put"];
+        /**
+         * Send events as to Elasticsearch
+         * @description Pairs of lines, an action (`create` or `index`) and a document. Answered when the events are on disk.
+         */
+        post: operations["bulk_all_post"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/{index}/_bulk": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        /**
+         * Send events as to an index of Elasticsearch
+         * @description As `/_bulk`; the index is for the actions that name none.
+         */
+        put: operations["bulk_index_put"];
+        /**
+         * Send events as to an index of Elasticsearch
+         * @description As `/_bulk`; the index is for the actions that name none.
+         */
+        post: operations["bulk_index_post"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/{index}/_doc": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Send one event as to Elasticsearch
+         * @description A JSON object. Whoever sends many sends them with `_bulk`.
+         */
+        post: operations["add_document_post"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/{index}/_doc/{id}": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        /**
+         * Send one event with an id as to Elasticsearch
+         * @description A JSON object. An event is never replaced: of two with one index and id the first stays.
+         */
+        put: operations["put_document_put"];
+        /**
+         * Send one event with an id as to Elasticsearch
+         * @description A JSON object. An event is never replaced: of two with one index and id the first stays.
+         */
+        post: operations["put_document_post"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/{index}/_create/{id}": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        /**
+         * Create one event with an id as in Elasticsearch
+         * @description A JSON object. Answered 409 when there is an event with this index and id.
+         */
+        put: operations["create_document_put"];
+        /**
+         * Create one event with an id as in Elasticsearch
+         * @description A JSON object. Answered 409 when there is an event with this index and id.
+         */
+        post: operations["create_document_post"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/services/collector/event": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Send events as to Splunk
+         * @description Objects with an `event`, one behind the other or in an array; gzip or plain.
+         *
+         *     Answered when the events are on disk. Events that are wrong are kept as dead letters and do not hold back the
+         *     others; the answer then is 400, with the place of the first. Any token is taken.
+         */
+        post: operations["events_services_collector_event_post"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/services/collector/raw": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Send lines as to Splunk
+         * @description Lines of text, each an event; its time and level are read out of it where they are found.
+         *
+         *     `host`, `source`, `sourcetype` and `index` may be told in the query string.
+         */
+        post: operations["lines_services_collector_raw_post"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/services/collector/ack": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Ask for acknowledgements as Splunk's indexers give them
+         * @description Whether what these ids were answered for is durable: it is, or there had been no such answer.
+         */
+        post: operations["acknowledged_services_collector_ack_post"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/services/collector/health": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * Whether events can be sent
+         * @description Clients ask here before they send. Always 200; `/readyz` asks each place.
+         */
+        get: operations["health_services_collector_health_get"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v2/logs": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Send events as to Datadog
+         * @description One JSON object, an array of them, or lines of text; gzip, deflate, zstd or plain.
+         *
+         *     Answered when the events are on disk. `ddsource`, `ddtags`, `hostname` and `service` may be told in the query
+         *     string, for events that do not tell them. Any API key is taken.
+         */
+        post: operations["logs_api_v2_logs_post"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/upload": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Send entries of systemd's journal
+         * @description The Journal Export Format, as `systemd-journal-upload` sends it. The body may go on for ever.
+         *
+         *     Entries are durable soon after they came; an entry that is sent again is stored once.
+         */
+        post: operations["upload_upload_post"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/gelf": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Send events as to Graylog
+         * @description A message, an array of them, or one a line; gzip, deflate, zstd or plain.
+         *
+         *     Answered when the events are on disk.
+         */
+        post: operations["gelf_gelf_post"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/api/search": {
         parameters: {
             query?: never;
@@ -1474,6 +1854,2783 @@ export interface operations {
                 };
             };
             /** @description A content type or encoding that is not understood */
+            415: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Too much at once; `Retry-After` says when to come back */
+            429: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description A place is away; `Retry-After` says when to come back */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    loki_push: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                /**
+                 * @example {
+                 *       "streams": [
+                 *         {
+                 *           "stream": {
+                 *             "app": "web",
+                 *             "level": "error"
+                 *           },
+                 *           "values": [
+                 *             [
+                 *               "1763726400000000000",
+                 *               "it broke"
+                 *             ]
+                 *           ]
+                 *         }
+                 *       ]
+                 *     }
+                 */
+                "application/json": unknown;
+                "application/x-protobuf": string;
+            };
+        };
+        responses: {
+            /** @description All of it is durable */
+            204: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            /** @description The body, or what the text names of it, is wrong; the rest is durable */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The body is too large; the text names the setting */
+            413: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Too much at once; `Retry-After` says when to come back */
+            429: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description A place of this server is damaged */
+            500: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description A place is away; `Retry-After` says when to come back */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    loki_push_older: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                /**
+                 * @example {
+                 *       "streams": [
+                 *         {
+                 *           "stream": {
+                 *             "app": "web",
+                 *             "level": "error"
+                 *           },
+                 *           "values": [
+                 *             [
+                 *               "1763726400000000000",
+                 *               "it broke"
+                 *             ]
+                 *           ]
+                 *         }
+                 *       ]
+                 *     }
+                 */
+                "application/json": unknown;
+                "application/x-protobuf": string;
+            };
+        };
+        responses: {
+            /** @description All of it is durable */
+            204: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            /** @description The body, or what the text names of it, is wrong; the rest is durable */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The body is too large; the text names the setting */
+            413: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Too much at once; `Retry-After` says when to come back */
+            429: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description A place of this server is damaged */
+            500: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description A place is away; `Retry-After` says when to come back */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    ready_ready_get: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "text/plain": string;
+                };
+            };
+            /** @description A parameter or the query is wrong */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Too much at once; `Retry-After` says when to come back */
+            429: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description A place is away; `Retry-After` says when to come back */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    post_otlp_v1_logs: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/x-protobuf": string;
+                "application/json": Record<string, never>;
+            };
+        };
+        responses: {
+            /** @description Everything that was not rejected is durable; `partialSuccess` counts what was rejected */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/x-protobuf": string;
+                    "application/json": Record<string, never>;
+                };
+            };
+            /** @description The body is no ExportLogsServiceRequest; nothing of it was kept */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/x-protobuf": string;
+                    "application/json": Record<string, never>;
+                };
+            };
+            /** @description The request is too large; the message names the setting */
+            413: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/x-protobuf": string;
+                    "application/json": Record<string, never>;
+                };
+            };
+            /** @description A content type or encoding that is not understood */
+            415: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/x-protobuf": string;
+                    "application/json": Record<string, never>;
+                };
+            };
+            /** @description Too much at once; `Retry-After` says when to come back */
+            429: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/x-protobuf": string;
+                    "application/json": Record<string, never>;
+                };
+            };
+            /** @description A place is away; `Retry-After` says when to come back */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/x-protobuf": string;
+                    "application/json": Record<string, never>;
+                };
+            };
+        };
+    };
+    post_otlp_otlp_v1_logs: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/x-protobuf": string;
+                "application/json": Record<string, never>;
+            };
+        };
+        responses: {
+            /** @description Everything that was not rejected is durable; `partialSuccess` counts what was rejected */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/x-protobuf": string;
+                    "application/json": Record<string, never>;
+                };
+            };
+            /** @description The body is no ExportLogsServiceRequest; nothing of it was kept */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/x-protobuf": string;
+                    "application/json": Record<string, never>;
+                };
+            };
+            /** @description The request is too large; the message names the setting */
+            413: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/x-protobuf": string;
+                    "application/json": Record<string, never>;
+                };
+            };
+            /** @description A content type or encoding that is not understood */
+            415: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/x-protobuf": string;
+                    "application/json": Record<string, never>;
+                };
+            };
+            /** @description Too much at once; `Retry-After` says when to come back */
+            429: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/x-protobuf": string;
+                    "application/json": Record<string, never>;
+                };
+            };
+            /** @description A place is away; `Retry-After` says when to come back */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/x-protobuf": string;
+                    "application/json": Record<string, never>;
+                };
+            };
+        };
+    };
+    bulk_all_put: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                /**
+                 * @example {"create":{"_index":"web","_id":"7"}}
+                 *     {"message":"hello","level":"info"}
+                 */
+                "application/x-ndjson": string;
+            };
+        };
+        responses: {
+            /** @description All is durable but what an item's `error` names */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "took": 3,
+                     *       "errors": false,
+                     *       "items": [
+                     *         {
+                     *           "create": {
+                     *             "_index": "web",
+                     *             "_id": "7",
+                     *             "status": 201
+                     *           }
+                     *         }
+                     *       ]
+                     *     }
+                     */
+                    "application/json": Record<string, never>;
+                };
+            };
+            /** @description An action cannot be read; nothing was kept */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "error": {
+                     *         "root_cause": [
+                     *           {
+                     *             "type": "illegal_argument_exception",
+                     *             "reason": "An action cannot be read; nothing was kept"
+                     *           }
+                     *         ],
+                     *         "type": "illegal_argument_exception",
+                     *         "reason": "An action cannot be read; nothing was kept"
+                     *       },
+                     *       "status": 400
+                     *     }
+                     */
+                    "application/json": Record<string, never>;
+                };
+            };
+            /** @description The body is too large; the reason names the setting */
+            413: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "error": {
+                     *         "root_cause": [
+                     *           {
+                     *             "type": "illegal_argument_exception",
+                     *             "reason": "The body is too large; the reason names the setting"
+                     *           }
+                     *         ],
+                     *         "type": "illegal_argument_exception",
+                     *         "reason": "The body is too large; the reason names the setting"
+                     *       },
+                     *       "status": 400
+                     *     }
+                     */
+                    "application/json": Record<string, never>;
+                };
+            };
+            /** @description A content encoding that is not understood */
+            415: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "error": {
+                     *         "root_cause": [
+                     *           {
+                     *             "type": "illegal_argument_exception",
+                     *             "reason": "A content encoding that is not understood"
+                     *           }
+                     *         ],
+                     *         "type": "illegal_argument_exception",
+                     *         "reason": "A content encoding that is not understood"
+                     *       },
+                     *       "status": 400
+                     *     }
+                     */
+                    "application/json": Record<string, never>;
+                };
+            };
+            /** @description Too much at once; `Retry-After` says when to come back */
+            429: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "error": {
+                     *         "root_cause": [
+                     *           {
+                     *             "type": "illegal_argument_exception",
+                     *             "reason": "Too much at once; `Retry-After` says when to come back"
+                     *           }
+                     *         ],
+                     *         "type": "illegal_argument_exception",
+                     *         "reason": "Too much at once; `Retry-After` says when to come back"
+                     *       },
+                     *       "status": 400
+                     *     }
+                     */
+                    "application/json": Record<string, never>;
+                };
+            };
+            /** @description A place is away; `Retry-After` says when to come back */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "error": {
+                     *         "root_cause": [
+                     *           {
+                     *             "type": "illegal_argument_exception",
+                     *             "reason": "A place is away; `Retry-After` says when to come back"
+                     *           }
+                     *         ],
+                     *         "type": "illegal_argument_exception",
+                     *         "reason": "A place is away; `Retry-After` says when to come back"
+                     *       },
+                     *       "status": 400
+                     *     }
+                     */
+                    "application/json": Record<string, never>;
+                };
+            };
+        };
+    };
+    bulk_all_post: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                /**
+                 * @example {"create":{"_index":"web","_id":"7"}}
+                 *     {"message":"hello","level":"info"}
+                 */
+                "application/x-ndjson": string;
+            };
+        };
+        responses: {
+            /** @description All is durable but what an item's `error` names */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "took": 3,
+                     *       "errors": false,
+                     *       "items": [
+                     *         {
+                     *           "create": {
+                     *             "_index": "web",
+                     *             "_id": "7",
+                     *             "status": 201
+                     *           }
+                     *         }
+                     *       ]
+                     *     }
+                     */
+                    "application/json": Record<string, never>;
+                };
+            };
+            /** @description An action cannot be read; nothing was kept */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "error": {
+                     *         "root_cause": [
+                     *           {
+                     *             "type": "illegal_argument_exception",
+                     *             "reason": "An action cannot be read; nothing was kept"
+                     *           }
+                     *         ],
+                     *         "type": "illegal_argument_exception",
+                     *         "reason": "An action cannot be read; nothing was kept"
+                     *       },
+                     *       "status": 400
+                     *     }
+                     */
+                    "application/json": Record<string, never>;
+                };
+            };
+            /** @description The body is too large; the reason names the setting */
+            413: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "error": {
+                     *         "root_cause": [
+                     *           {
+                     *             "type": "illegal_argument_exception",
+                     *             "reason": "The body is too large; the reason names the setting"
+                     *           }
+                     *         ],
+                     *         "type": "illegal_argument_exception",
+                     *         "reason": "The body is too large; the reason names the setting"
+                     *       },
+                     *       "status": 400
+                     *     }
+                     */
+                    "application/json": Record<string, never>;
+                };
+            };
+            /** @description A content encoding that is not understood */
+            415: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "error": {
+                     *         "root_cause": [
+                     *           {
+                     *             "type": "illegal_argument_exception",
+                     *             "reason": "A content encoding that is not understood"
+                     *           }
+                     *         ],
+                     *         "type": "illegal_argument_exception",
+                     *         "reason": "A content encoding that is not understood"
+                     *       },
+                     *       "status": 400
+                     *     }
+                     */
+                    "application/json": Record<string, never>;
+                };
+            };
+            /** @description Too much at once; `Retry-After` says when to come back */
+            429: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "error": {
+                     *         "root_cause": [
+                     *           {
+                     *             "type": "illegal_argument_exception",
+                     *             "reason": "Too much at once; `Retry-After` says when to come back"
+                     *           }
+                     *         ],
+                     *         "type": "illegal_argument_exception",
+                     *         "reason": "Too much at once; `Retry-After` says when to come back"
+                     *       },
+                     *       "status": 400
+                     *     }
+                     */
+                    "application/json": Record<string, never>;
+                };
+            };
+            /** @description A place is away; `Retry-After` says when to come back */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "error": {
+                     *         "root_cause": [
+                     *           {
+                     *             "type": "illegal_argument_exception",
+                     *             "reason": "A place is away; `Retry-After` says when to come back"
+                     *           }
+                     *         ],
+                     *         "type": "illegal_argument_exception",
+                     *         "reason": "A place is away; `Retry-After` says when to come back"
+                     *       },
+                     *       "status": 400
+                     *     }
+                     */
+                    "application/json": Record<string, never>;
+                };
+            };
+        };
+    };
+    bulk_index_put: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                /** @description Kept as the event's attribute `_index` */
+                index: string;
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                /**
+                 * @example {"create":{"_index":"web","_id":"7"}}
+                 *     {"message":"hello","level":"info"}
+                 */
+                "application/x-ndjson": string;
+            };
+        };
+        responses: {
+            /** @description All is durable but what an item's `error` names */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "took": 3,
+                     *       "errors": false,
+                     *       "items": [
+                     *         {
+                     *           "create": {
+                     *             "_index": "web",
+                     *             "_id": "7",
+                     *             "status": 201
+                     *           }
+                     *         }
+                     *       ]
+                     *     }
+                     */
+                    "application/json": Record<string, never>;
+                };
+            };
+            /** @description An action cannot be read; nothing was kept */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "error": {
+                     *         "root_cause": [
+                     *           {
+                     *             "type": "illegal_argument_exception",
+                     *             "reason": "An action cannot be read; nothing was kept"
+                     *           }
+                     *         ],
+                     *         "type": "illegal_argument_exception",
+                     *         "reason": "An action cannot be read; nothing was kept"
+                     *       },
+                     *       "status": 400
+                     *     }
+                     */
+                    "application/json": Record<string, never>;
+                };
+            };
+            /** @description The body is too large; the reason names the setting */
+            413: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "error": {
+                     *         "root_cause": [
+                     *           {
+                     *             "type": "illegal_argument_exception",
+                     *             "reason": "The body is too large; the reason names the setting"
+                     *           }
+                     *         ],
+                     *         "type": "illegal_argument_exception",
+                     *         "reason": "The body is too large; the reason names the setting"
+                     *       },
+                     *       "status": 400
+                     *     }
+                     */
+                    "application/json": Record<string, never>;
+                };
+            };
+            /** @description A content encoding that is not understood */
+            415: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "error": {
+                     *         "root_cause": [
+                     *           {
+                     *             "type": "illegal_argument_exception",
+                     *             "reason": "A content encoding that is not understood"
+                     *           }
+                     *         ],
+                     *         "type": "illegal_argument_exception",
+                     *         "reason": "A content encoding that is not understood"
+                     *       },
+                     *       "status": 400
+                     *     }
+                     */
+                    "application/json": Record<string, never>;
+                };
+            };
+            /** @description Too much at once; `Retry-After` says when to come back */
+            429: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "error": {
+                     *         "root_cause": [
+                     *           {
+                     *             "type": "illegal_argument_exception",
+                     *             "reason": "Too much at once; `Retry-After` says when to come back"
+                     *           }
+                     *         ],
+                     *         "type": "illegal_argument_exception",
+                     *         "reason": "Too much at once; `Retry-After` says when to come back"
+                     *       },
+                     *       "status": 400
+                     *     }
+                     */
+                    "application/json": Record<string, never>;
+                };
+            };
+            /** @description A place is away; `Retry-After` says when to come back */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "error": {
+                     *         "root_cause": [
+                     *           {
+                     *             "type": "illegal_argument_exception",
+                     *             "reason": "A place is away; `Retry-After` says when to come back"
+                     *           }
+                     *         ],
+                     *         "type": "illegal_argument_exception",
+                     *         "reason": "A place is away; `Retry-After` says when to come back"
+                     *       },
+                     *       "status": 400
+                     *     }
+                     */
+                    "application/json": Record<string, never>;
+                };
+            };
+        };
+    };
+    bulk_index_post: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                /** @description Kept as the event's attribute `_index` */
+                index: string;
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                /**
+                 * @example {"create":{"_index":"web","_id":"7"}}
+                 *     {"message":"hello","level":"info"}
+                 */
+                "application/x-ndjson": string;
+            };
+        };
+        responses: {
+            /** @description All is durable but what an item's `error` names */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "took": 3,
+                     *       "errors": false,
+                     *       "items": [
+                     *         {
+                     *           "create": {
+                     *             "_index": "web",
+                     *             "_id": "7",
+                     *             "status": 201
+                     *           }
+                     *         }
+                     *       ]
+                     *     }
+                     */
+                    "application/json": Record<string, never>;
+                };
+            };
+            /** @description An action cannot be read; nothing was kept */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "error": {
+                     *         "root_cause": [
+                     *           {
+                     *             "type": "illegal_argument_exception",
+                     *             "reason": "An action cannot be read; nothing was kept"
+                     *           }
+                     *         ],
+                     *         "type": "illegal_argument_exception",
+                     *         "reason": "An action cannot be read; nothing was kept"
+                     *       },
+                     *       "status": 400
+                     *     }
+                     */
+                    "application/json": Record<string, never>;
+                };
+            };
+            /** @description The body is too large; the reason names the setting */
+            413: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "error": {
+                     *         "root_cause": [
+                     *           {
+                     *             "type": "illegal_argument_exception",
+                     *             "reason": "The body is too large; the reason names the setting"
+                     *           }
+                     *         ],
+                     *         "type": "illegal_argument_exception",
+                     *         "reason": "The body is too large; the reason names the setting"
+                     *       },
+                     *       "status": 400
+                     *     }
+                     */
+                    "application/json": Record<string, never>;
+                };
+            };
+            /** @description A content encoding that is not understood */
+            415: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "error": {
+                     *         "root_cause": [
+                     *           {
+                     *             "type": "illegal_argument_exception",
+                     *             "reason": "A content encoding that is not understood"
+                     *           }
+                     *         ],
+                     *         "type": "illegal_argument_exception",
+                     *         "reason": "A content encoding that is not understood"
+                     *       },
+                     *       "status": 400
+                     *     }
+                     */
+                    "application/json": Record<string, never>;
+                };
+            };
+            /** @description Too much at once; `Retry-After` says when to come back */
+            429: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "error": {
+                     *         "root_cause": [
+                     *           {
+                     *             "type": "illegal_argument_exception",
+                     *             "reason": "Too much at once; `Retry-After` says when to come back"
+                     *           }
+                     *         ],
+                     *         "type": "illegal_argument_exception",
+                     *         "reason": "Too much at once; `Retry-After` says when to come back"
+                     *       },
+                     *       "status": 400
+                     *     }
+                     */
+                    "application/json": Record<string, never>;
+                };
+            };
+            /** @description A place is away; `Retry-After` says when to come back */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "error": {
+                     *         "root_cause": [
+                     *           {
+                     *             "type": "illegal_argument_exception",
+                     *             "reason": "A place is away; `Retry-After` says when to come back"
+                     *           }
+                     *         ],
+                     *         "type": "illegal_argument_exception",
+                     *         "reason": "A place is away; `Retry-After` says when to come back"
+                     *       },
+                     *       "status": 400
+                     *     }
+                     */
+                    "application/json": Record<string, never>;
+                };
+            };
+        };
+    };
+    add_document_post: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                /** @description Kept as the event's attribute `_index` */
+                index: string;
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                /**
+                 * @example {
+                 *       "message": "hello",
+                 *       "level": "info"
+                 *     }
+                 */
+                "application/json": Record<string, never>;
+            };
+        };
+        responses: {
+            /** @description There is an event with this index and id, which stays */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "_index": "web",
+                     *       "_id": "7",
+                     *       "_version": 1,
+                     *       "result": "created",
+                     *       "_seq_no": 0,
+                     *       "_primary_term": 1
+                     *     }
+                     */
+                    "application/json": Record<string, never>;
+                };
+            };
+            /** @description The event is durable */
+            201: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "_index": "web",
+                     *       "_id": "7",
+                     *       "_version": 1,
+                     *       "result": "created",
+                     *       "_seq_no": 0,
+                     *       "_primary_term": 1
+                     *     }
+                     */
+                    "application/json": Record<string, never>;
+                };
+            };
+            /** @description The document is not an event; it is kept as a dead letter */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "error": {
+                     *         "root_cause": [
+                     *           {
+                     *             "type": "illegal_argument_exception",
+                     *             "reason": "The document is not an event; it is kept as a dead letter"
+                     *           }
+                     *         ],
+                     *         "type": "illegal_argument_exception",
+                     *         "reason": "The document is not an event; it is kept as a dead letter"
+                     *       },
+                     *       "status": 400
+                     *     }
+                     */
+                    "application/json": Record<string, never>;
+                };
+            };
+            /** @description There is an event with this index and id */
+            409: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "error": {
+                     *         "root_cause": [
+                     *           {
+                     *             "type": "illegal_argument_exception",
+                     *             "reason": "There is an event with this index and id"
+                     *           }
+                     *         ],
+                     *         "type": "illegal_argument_exception",
+                     *         "reason": "There is an event with this index and id"
+                     *       },
+                     *       "status": 400
+                     *     }
+                     */
+                    "application/json": Record<string, never>;
+                };
+            };
+            /** @description The body is too large; the reason names the setting */
+            413: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "error": {
+                     *         "root_cause": [
+                     *           {
+                     *             "type": "illegal_argument_exception",
+                     *             "reason": "The body is too large; the reason names the setting"
+                     *           }
+                     *         ],
+                     *         "type": "illegal_argument_exception",
+                     *         "reason": "The body is too large; the reason names the setting"
+                     *       },
+                     *       "status": 400
+                     *     }
+                     */
+                    "application/json": Record<string, never>;
+                };
+            };
+            /** @description A content encoding that is not understood */
+            415: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "error": {
+                     *         "root_cause": [
+                     *           {
+                     *             "type": "illegal_argument_exception",
+                     *             "reason": "A content encoding that is not understood"
+                     *           }
+                     *         ],
+                     *         "type": "illegal_argument_exception",
+                     *         "reason": "A content encoding that is not understood"
+                     *       },
+                     *       "status": 400
+                     *     }
+                     */
+                    "application/json": Record<string, never>;
+                };
+            };
+            /** @description Too much at once; `Retry-After` says when to come back */
+            429: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "error": {
+                     *         "root_cause": [
+                     *           {
+                     *             "type": "illegal_argument_exception",
+                     *             "reason": "Too much at once; `Retry-After` says when to come back"
+                     *           }
+                     *         ],
+                     *         "type": "illegal_argument_exception",
+                     *         "reason": "Too much at once; `Retry-After` says when to come back"
+                     *       },
+                     *       "status": 400
+                     *     }
+                     */
+                    "application/json": Record<string, never>;
+                };
+            };
+            /** @description A place is away; `Retry-After` says when to come back */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "error": {
+                     *         "root_cause": [
+                     *           {
+                     *             "type": "illegal_argument_exception",
+                     *             "reason": "A place is away; `Retry-After` says when to come back"
+                     *           }
+                     *         ],
+                     *         "type": "illegal_argument_exception",
+                     *         "reason": "A place is away; `Retry-After` says when to come back"
+                     *       },
+                     *       "status": 400
+                     *     }
+                     */
+                    "application/json": Record<string, never>;
+                };
+            };
+        };
+    };
+    put_document_put: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                /** @description Kept as the event's attribute `_index` */
+                index: string;
+                /** @description Of two documents with one index and id the first stays */
+                id: string;
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                /**
+                 * @example {
+                 *       "message": "hello",
+                 *       "level": "info"
+                 *     }
+                 */
+                "application/json": Record<string, never>;
+            };
+        };
+        responses: {
+            /** @description There is an event with this index and id, which stays */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "_index": "web",
+                     *       "_id": "7",
+                     *       "_version": 1,
+                     *       "result": "created",
+                     *       "_seq_no": 0,
+                     *       "_primary_term": 1
+                     *     }
+                     */
+                    "application/json": Record<string, never>;
+                };
+            };
+            /** @description The event is durable */
+            201: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "_index": "web",
+                     *       "_id": "7",
+                     *       "_version": 1,
+                     *       "result": "created",
+                     *       "_seq_no": 0,
+                     *       "_primary_term": 1
+                     *     }
+                     */
+                    "application/json": Record<string, never>;
+                };
+            };
+            /** @description The document is not an event; it is kept as a dead letter */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "error": {
+                     *         "root_cause": [
+                     *           {
+                     *             "type": "illegal_argument_exception",
+                     *             "reason": "The document is not an event; it is kept as a dead letter"
+                     *           }
+                     *         ],
+                     *         "type": "illegal_argument_exception",
+                     *         "reason": "The document is not an event; it is kept as a dead letter"
+                     *       },
+                     *       "status": 400
+                     *     }
+                     */
+                    "application/json": Record<string, never>;
+                };
+            };
+            /** @description There is an event with this index and id */
+            409: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "error": {
+                     *         "root_cause": [
+                     *           {
+                     *             "type": "illegal_argument_exception",
+                     *             "reason": "There is an event with this index and id"
+                     *           }
+                     *         ],
+                     *         "type": "illegal_argument_exception",
+                     *         "reason": "There is an event with this index and id"
+                     *       },
+                     *       "status": 400
+                     *     }
+                     */
+                    "application/json": Record<string, never>;
+                };
+            };
+            /** @description The body is too large; the reason names the setting */
+            413: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "error": {
+                     *         "root_cause": [
+                     *           {
+                     *             "type": "illegal_argument_exception",
+                     *             "reason": "The body is too large; the reason names the setting"
+                     *           }
+                     *         ],
+                     *         "type": "illegal_argument_exception",
+                     *         "reason": "The body is too large; the reason names the setting"
+                     *       },
+                     *       "status": 400
+                     *     }
+                     */
+                    "application/json": Record<string, never>;
+                };
+            };
+            /** @description A content encoding that is not understood */
+            415: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "error": {
+                     *         "root_cause": [
+                     *           {
+                     *             "type": "illegal_argument_exception",
+                     *             "reason": "A content encoding that is not understood"
+                     *           }
+                     *         ],
+                     *         "type": "illegal_argument_exception",
+                     *         "reason": "A content encoding that is not understood"
+                     *       },
+                     *       "status": 400
+                     *     }
+                     */
+                    "application/json": Record<string, never>;
+                };
+            };
+            /** @description Too much at once; `Retry-After` says when to come back */
+            429: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "error": {
+                     *         "root_cause": [
+                     *           {
+                     *             "type": "illegal_argument_exception",
+                     *             "reason": "Too much at once; `Retry-After` says when to come back"
+                     *           }
+                     *         ],
+                     *         "type": "illegal_argument_exception",
+                     *         "reason": "Too much at once; `Retry-After` says when to come back"
+                     *       },
+                     *       "status": 400
+                     *     }
+                     */
+                    "application/json": Record<string, never>;
+                };
+            };
+            /** @description A place is away; `Retry-After` says when to come back */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "error": {
+                     *         "root_cause": [
+                     *           {
+                     *             "type": "illegal_argument_exception",
+                     *             "reason": "A place is away; `Retry-After` says when to come back"
+                     *           }
+                     *         ],
+                     *         "type": "illegal_argument_exception",
+                     *         "reason": "A place is away; `Retry-After` says when to come back"
+                     *       },
+                     *       "status": 400
+                     *     }
+                     */
+                    "application/json": Record<string, never>;
+                };
+            };
+        };
+    };
+    put_document_post: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                /** @description Kept as the event's attribute `_index` */
+                index: string;
+                /** @description Of two documents with one index and id the first stays */
+                id: string;
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                /**
+                 * @example {
+                 *       "message": "hello",
+                 *       "level": "info"
+                 *     }
+                 */
+                "application/json": Record<string, never>;
+            };
+        };
+        responses: {
+            /** @description There is an event with this index and id, which stays */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "_index": "web",
+                     *       "_id": "7",
+                     *       "_version": 1,
+                     *       "result": "created",
+                     *       "_seq_no": 0,
+                     *       "_primary_term": 1
+                     *     }
+                     */
+                    "application/json": Record<string, never>;
+                };
+            };
+            /** @description The event is durable */
+            201: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "_index": "web",
+                     *       "_id": "7",
+                     *       "_version": 1,
+                     *       "result": "created",
+                     *       "_seq_no": 0,
+                     *       "_primary_term": 1
+                     *     }
+                     */
+                    "application/json": Record<string, never>;
+                };
+            };
+            /** @description The document is not an event; it is kept as a dead letter */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "error": {
+                     *         "root_cause": [
+                     *           {
+                     *             "type": "illegal_argument_exception",
+                     *             "reason": "The document is not an event; it is kept as a dead letter"
+                     *           }
+                     *         ],
+                     *         "type": "illegal_argument_exception",
+                     *         "reason": "The document is not an event; it is kept as a dead letter"
+                     *       },
+                     *       "status": 400
+                     *     }
+                     */
+                    "application/json": Record<string, never>;
+                };
+            };
+            /** @description There is an event with this index and id */
+            409: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "error": {
+                     *         "root_cause": [
+                     *           {
+                     *             "type": "illegal_argument_exception",
+                     *             "reason": "There is an event with this index and id"
+                     *           }
+                     *         ],
+                     *         "type": "illegal_argument_exception",
+                     *         "reason": "There is an event with this index and id"
+                     *       },
+                     *       "status": 400
+                     *     }
+                     */
+                    "application/json": Record<string, never>;
+                };
+            };
+            /** @description The body is too large; the reason names the setting */
+            413: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "error": {
+                     *         "root_cause": [
+                     *           {
+                     *             "type": "illegal_argument_exception",
+                     *             "reason": "The body is too large; the reason names the setting"
+                     *           }
+                     *         ],
+                     *         "type": "illegal_argument_exception",
+                     *         "reason": "The body is too large; the reason names the setting"
+                     *       },
+                     *       "status": 400
+                     *     }
+                     */
+                    "application/json": Record<string, never>;
+                };
+            };
+            /** @description A content encoding that is not understood */
+            415: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "error": {
+                     *         "root_cause": [
+                     *           {
+                     *             "type": "illegal_argument_exception",
+                     *             "reason": "A content encoding that is not understood"
+                     *           }
+                     *         ],
+                     *         "type": "illegal_argument_exception",
+                     *         "reason": "A content encoding that is not understood"
+                     *       },
+                     *       "status": 400
+                     *     }
+                     */
+                    "application/json": Record<string, never>;
+                };
+            };
+            /** @description Too much at once; `Retry-After` says when to come back */
+            429: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "error": {
+                     *         "root_cause": [
+                     *           {
+                     *             "type": "illegal_argument_exception",
+                     *             "reason": "Too much at once; `Retry-After` says when to come back"
+                     *           }
+                     *         ],
+                     *         "type": "illegal_argument_exception",
+                     *         "reason": "Too much at once; `Retry-After` says when to come back"
+                     *       },
+                     *       "status": 400
+                     *     }
+                     */
+                    "application/json": Record<string, never>;
+                };
+            };
+            /** @description A place is away; `Retry-After` says when to come back */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "error": {
+                     *         "root_cause": [
+                     *           {
+                     *             "type": "illegal_argument_exception",
+                     *             "reason": "A place is away; `Retry-After` says when to come back"
+                     *           }
+                     *         ],
+                     *         "type": "illegal_argument_exception",
+                     *         "reason": "A place is away; `Retry-After` says when to come back"
+                     *       },
+                     *       "status": 400
+                     *     }
+                     */
+                    "application/json": Record<string, never>;
+                };
+            };
+        };
+    };
+    create_document_put: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                /** @description Kept as the event's attribute `_index` */
+                index: string;
+                /** @description Of two documents with one index and id the first stays */
+                id: string;
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                /**
+                 * @example {
+                 *       "message": "hello",
+                 *       "level": "info"
+                 *     }
+                 */
+                "application/json": Record<string, never>;
+            };
+        };
+        responses: {
+            /** @description There is an event with this index and id, which stays */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "_index": "web",
+                     *       "_id": "7",
+                     *       "_version": 1,
+                     *       "result": "created",
+                     *       "_seq_no": 0,
+                     *       "_primary_term": 1
+                     *     }
+                     */
+                    "application/json": Record<string, never>;
+                };
+            };
+            /** @description The event is durable */
+            201: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "_index": "web",
+                     *       "_id": "7",
+                     *       "_version": 1,
+                     *       "result": "created",
+                     *       "_seq_no": 0,
+                     *       "_primary_term": 1
+                     *     }
+                     */
+                    "application/json": Record<string, never>;
+                };
+            };
+            /** @description The document is not an event; it is kept as a dead letter */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "error": {
+                     *         "root_cause": [
+                     *           {
+                     *             "type": "illegal_argument_exception",
+                     *             "reason": "The document is not an event; it is kept as a dead letter"
+                     *           }
+                     *         ],
+                     *         "type": "illegal_argument_exception",
+                     *         "reason": "The document is not an event; it is kept as a dead letter"
+                     *       },
+                     *       "status": 400
+                     *     }
+                     */
+                    "application/json": Record<string, never>;
+                };
+            };
+            /** @description There is an event with this index and id */
+            409: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "error": {
+                     *         "root_cause": [
+                     *           {
+                     *             "type": "illegal_argument_exception",
+                     *             "reason": "There is an event with this index and id"
+                     *           }
+                     *         ],
+                     *         "type": "illegal_argument_exception",
+                     *         "reason": "There is an event with this index and id"
+                     *       },
+                     *       "status": 400
+                     *     }
+                     */
+                    "application/json": Record<string, never>;
+                };
+            };
+            /** @description The body is too large; the reason names the setting */
+            413: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "error": {
+                     *         "root_cause": [
+                     *           {
+                     *             "type": "illegal_argument_exception",
+                     *             "reason": "The body is too large; the reason names the setting"
+                     *           }
+                     *         ],
+                     *         "type": "illegal_argument_exception",
+                     *         "reason": "The body is too large; the reason names the setting"
+                     *       },
+                     *       "status": 400
+                     *     }
+                     */
+                    "application/json": Record<string, never>;
+                };
+            };
+            /** @description A content encoding that is not understood */
+            415: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "error": {
+                     *         "root_cause": [
+                     *           {
+                     *             "type": "illegal_argument_exception",
+                     *             "reason": "A content encoding that is not understood"
+                     *           }
+                     *         ],
+                     *         "type": "illegal_argument_exception",
+                     *         "reason": "A content encoding that is not understood"
+                     *       },
+                     *       "status": 400
+                     *     }
+                     */
+                    "application/json": Record<string, never>;
+                };
+            };
+            /** @description Too much at once; `Retry-After` says when to come back */
+            429: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "error": {
+                     *         "root_cause": [
+                     *           {
+                     *             "type": "illegal_argument_exception",
+                     *             "reason": "Too much at once; `Retry-After` says when to come back"
+                     *           }
+                     *         ],
+                     *         "type": "illegal_argument_exception",
+                     *         "reason": "Too much at once; `Retry-After` says when to come back"
+                     *       },
+                     *       "status": 400
+                     *     }
+                     */
+                    "application/json": Record<string, never>;
+                };
+            };
+            /** @description A place is away; `Retry-After` says when to come back */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "error": {
+                     *         "root_cause": [
+                     *           {
+                     *             "type": "illegal_argument_exception",
+                     *             "reason": "A place is away; `Retry-After` says when to come back"
+                     *           }
+                     *         ],
+                     *         "type": "illegal_argument_exception",
+                     *         "reason": "A place is away; `Retry-After` says when to come back"
+                     *       },
+                     *       "status": 400
+                     *     }
+                     */
+                    "application/json": Record<string, never>;
+                };
+            };
+        };
+    };
+    create_document_post: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                /** @description Kept as the event's attribute `_index` */
+                index: string;
+                /** @description Of two documents with one index and id the first stays */
+                id: string;
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                /**
+                 * @example {
+                 *       "message": "hello",
+                 *       "level": "info"
+                 *     }
+                 */
+                "application/json": Record<string, never>;
+            };
+        };
+        responses: {
+            /** @description There is an event with this index and id, which stays */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "_index": "web",
+                     *       "_id": "7",
+                     *       "_version": 1,
+                     *       "result": "created",
+                     *       "_seq_no": 0,
+                     *       "_primary_term": 1
+                     *     }
+                     */
+                    "application/json": Record<string, never>;
+                };
+            };
+            /** @description The event is durable */
+            201: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "_index": "web",
+                     *       "_id": "7",
+                     *       "_version": 1,
+                     *       "result": "created",
+                     *       "_seq_no": 0,
+                     *       "_primary_term": 1
+                     *     }
+                     */
+                    "application/json": Record<string, never>;
+                };
+            };
+            /** @description The document is not an event; it is kept as a dead letter */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "error": {
+                     *         "root_cause": [
+                     *           {
+                     *             "type": "illegal_argument_exception",
+                     *             "reason": "The document is not an event; it is kept as a dead letter"
+                     *           }
+                     *         ],
+                     *         "type": "illegal_argument_exception",
+                     *         "reason": "The document is not an event; it is kept as a dead letter"
+                     *       },
+                     *       "status": 400
+                     *     }
+                     */
+                    "application/json": Record<string, never>;
+                };
+            };
+            /** @description There is an event with this index and id */
+            409: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "error": {
+                     *         "root_cause": [
+                     *           {
+                     *             "type": "illegal_argument_exception",
+                     *             "reason": "There is an event with this index and id"
+                     *           }
+                     *         ],
+                     *         "type": "illegal_argument_exception",
+                     *         "reason": "There is an event with this index and id"
+                     *       },
+                     *       "status": 400
+                     *     }
+                     */
+                    "application/json": Record<string, never>;
+                };
+            };
+            /** @description The body is too large; the reason names the setting */
+            413: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "error": {
+                     *         "root_cause": [
+                     *           {
+                     *             "type": "illegal_argument_exception",
+                     *             "reason": "The body is too large; the reason names the setting"
+                     *           }
+                     *         ],
+                     *         "type": "illegal_argument_exception",
+                     *         "reason": "The body is too large; the reason names the setting"
+                     *       },
+                     *       "status": 400
+                     *     }
+                     */
+                    "application/json": Record<string, never>;
+                };
+            };
+            /** @description A content encoding that is not understood */
+            415: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "error": {
+                     *         "root_cause": [
+                     *           {
+                     *             "type": "illegal_argument_exception",
+                     *             "reason": "A content encoding that is not understood"
+                     *           }
+                     *         ],
+                     *         "type": "illegal_argument_exception",
+                     *         "reason": "A content encoding that is not understood"
+                     *       },
+                     *       "status": 400
+                     *     }
+                     */
+                    "application/json": Record<string, never>;
+                };
+            };
+            /** @description Too much at once; `Retry-After` says when to come back */
+            429: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "error": {
+                     *         "root_cause": [
+                     *           {
+                     *             "type": "illegal_argument_exception",
+                     *             "reason": "Too much at once; `Retry-After` says when to come back"
+                     *           }
+                     *         ],
+                     *         "type": "illegal_argument_exception",
+                     *         "reason": "Too much at once; `Retry-After` says when to come back"
+                     *       },
+                     *       "status": 400
+                     *     }
+                     */
+                    "application/json": Record<string, never>;
+                };
+            };
+            /** @description A place is away; `Retry-After` says when to come back */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "error": {
+                     *         "root_cause": [
+                     *           {
+                     *             "type": "illegal_argument_exception",
+                     *             "reason": "A place is away; `Retry-After` says when to come back"
+                     *           }
+                     *         ],
+                     *         "type": "illegal_argument_exception",
+                     *         "reason": "A place is away; `Retry-After` says when to come back"
+                     *       },
+                     *       "status": 400
+                     *     }
+                     */
+                    "application/json": Record<string, never>;
+                };
+            };
+        };
+    };
+    events_services_collector_event_post: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                /**
+                 * @example {
+                 *       "time": 1743156000.123,
+                 *       "host": "web-1",
+                 *       "source": "checkout",
+                 *       "event": "payment refused"
+                 *     }
+                 */
+                "application/json": unknown;
+            };
+        };
+        responses: {
+            /** @description All of it is durable */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "text": "Success",
+                     *       "code": 0
+                     *     }
+                     */
+                    "application/json": Record<string, never>;
+                };
+            };
+            /** @description What is wrong, with its place; good events of the body are durable */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "text": "Invalid data format",
+                     *       "code": 6
+                     *     }
+                     */
+                    "application/json": Record<string, never>;
+                };
+            };
+            /** @description The body is too large */
+            413: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "text": "Request entity too large",
+                     *       "code": 27
+                     *     }
+                     */
+                    "application/json": Record<string, never>;
+                };
+            };
+            /** @description A content encoding that is not understood */
+            415: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "text": "Invalid data format",
+                     *       "code": 6
+                     *     }
+                     */
+                    "application/json": Record<string, never>;
+                };
+            };
+            /** @description Too much at once; `Retry-After` says when to come back */
+            429: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description A place of this server is damaged */
+            500: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "text": "Internal server error",
+                     *       "code": 8
+                     *     }
+                     */
+                    "application/json": Record<string, never>;
+                };
+            };
+            /** @description Too much at once, or a place is away; `Retry-After` says when to come back */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "text": "Server is busy",
+                     *       "code": 9
+                     *     }
+                     */
+                    "application/json": Record<string, never>;
+                };
+            };
+        };
+    };
+    lines_services_collector_raw_post: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                /** @example 2025-03-28 10:00:00 ERROR payment refused */
+                "text/plain": unknown;
+            };
+        };
+        responses: {
+            /** @description All of it is durable */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "text": "Success",
+                     *       "code": 0
+                     *     }
+                     */
+                    "application/json": Record<string, never>;
+                };
+            };
+            /** @description What is wrong, with its place; good events of the body are durable */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "text": "Invalid data format",
+                     *       "code": 6
+                     *     }
+                     */
+                    "application/json": Record<string, never>;
+                };
+            };
+            /** @description The body is too large */
+            413: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "text": "Request entity too large",
+                     *       "code": 27
+                     *     }
+                     */
+                    "application/json": Record<string, never>;
+                };
+            };
+            /** @description A content encoding that is not understood */
+            415: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "text": "Invalid data format",
+                     *       "code": 6
+                     *     }
+                     */
+                    "application/json": Record<string, never>;
+                };
+            };
+            /** @description Too much at once; `Retry-After` says when to come back */
+            429: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description A place of this server is damaged */
+            500: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "text": "Internal server error",
+                     *       "code": 8
+                     *     }
+                     */
+                    "application/json": Record<string, never>;
+                };
+            };
+            /** @description Too much at once, or a place is away; `Retry-After` says when to come back */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "text": "Server is busy",
+                     *       "code": 9
+                     *     }
+                     */
+                    "application/json": Record<string, never>;
+                };
+            };
+        };
+    };
+    acknowledged_services_collector_ack_post: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                /**
+                 * @example {
+                 *       "acks": [
+                 *         0
+                 *       ]
+                 *     }
+                 */
+                "application/json": unknown;
+            };
+        };
+        responses: {
+            /** @description By id, whether it is durable */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "acks": {
+                     *         "0": true
+                     *       }
+                     *     }
+                     */
+                    "application/json": Record<string, never>;
+                };
+            };
+            /** @description What is wrong, with its place; good events of the body are durable */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "text": "Invalid data format",
+                     *       "code": 6
+                     *     }
+                     */
+                    "application/json": Record<string, never>;
+                };
+            };
+            /** @description The body is too large */
+            413: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "text": "Request entity too large",
+                     *       "code": 27
+                     *     }
+                     */
+                    "application/json": Record<string, never>;
+                };
+            };
+            /** @description A content encoding that is not understood */
+            415: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "text": "Invalid data format",
+                     *       "code": 6
+                     *     }
+                     */
+                    "application/json": Record<string, never>;
+                };
+            };
+            /** @description Too much at once; `Retry-After` says when to come back */
+            429: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description A place of this server is damaged */
+            500: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "text": "Internal server error",
+                     *       "code": 8
+                     *     }
+                     */
+                    "application/json": Record<string, never>;
+                };
+            };
+            /** @description Too much at once, or a place is away; `Retry-After` says when to come back */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "text": "Server is busy",
+                     *       "code": 9
+                     *     }
+                     */
+                    "application/json": Record<string, never>;
+                };
+            };
+        };
+    };
+    health_services_collector_health_get: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description They can */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "text": "HEC is healthy",
+                     *       "code": 17
+                     *     }
+                     */
+                    "application/json": Record<string, never>;
+                };
+            };
+            /** @description A parameter or the query is wrong */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Too much at once; `Retry-After` says when to come back */
+            429: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description A place is away; `Retry-After` says when to come back */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    logs_api_v2_logs_post: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                /**
+                 * @example [
+                 *       {
+                 *         "message": "payment refused",
+                 *         "ddsource": "nginx",
+                 *         "ddtags": "env:prod,team:a",
+                 *         "hostname": "web-1",
+                 *         "service": "checkout",
+                 *         "status": "error"
+                 *       }
+                 *     ]
+                 */
+                "application/json": unknown;
+                "text/plain": string;
+            };
+        };
+        responses: {
+            /** @description Durable: the events, and as dead letters what is none */
+            202: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /** @example {} */
+                    "application/json": Record<string, never>;
+                };
+            };
+            /** @description Nothing of the body is an event */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "errors": [
+                     *         {
+                     *           "status": "400",
+                     *           "title": "Bad Request",
+                     *           "detail": "Nothing of the body is an event"
+                     *         }
+                     *       ]
+                     *     }
+                     */
+                    "application/json": Record<string, never>;
+                };
+            };
+            /** @description The body is too large; `detail` names the setting */
+            413: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "errors": [
+                     *         {
+                     *           "status": "413",
+                     *           "title": "Request Entity Too Large",
+                     *           "detail": "The body is too large; `detail` names the setting"
+                     *         }
+                     *       ]
+                     *     }
+                     */
+                    "application/json": Record<string, never>;
+                };
+            };
+            /** @description A content encoding that is not understood */
+            415: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "errors": [
+                     *         {
+                     *           "status": "415",
+                     *           "title": "Unsupported Media Type",
+                     *           "detail": "A content encoding that is not understood"
+                     *         }
+                     *       ]
+                     *     }
+                     */
+                    "application/json": Record<string, never>;
+                };
+            };
+            /** @description Too much at once; `Retry-After` says when to come back */
+            429: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "errors": [
+                     *         {
+                     *           "status": "429",
+                     *           "title": "Too Many Requests",
+                     *           "detail": "Too much at once; `Retry-After` says when to come back"
+                     *         }
+                     *       ]
+                     *     }
+                     */
+                    "application/json": Record<string, never>;
+                };
+            };
+            /** @description A place of this server is damaged */
+            500: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "errors": [
+                     *         {
+                     *           "status": "500",
+                     *           "title": "Internal Server Error",
+                     *           "detail": "A place of this server is damaged"
+                     *         }
+                     *       ]
+                     *     }
+                     */
+                    "application/json": Record<string, never>;
+                };
+            };
+            /** @description A place is away; `Retry-After` says when to come back */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "errors": [
+                     *         {
+                     *           "status": "503",
+                     *           "title": "Service Unavailable",
+                     *           "detail": "A place is away; `Retry-After` says when to come back"
+                     *         }
+                     *       ]
+                     *     }
+                     */
+                    "application/json": Record<string, never>;
+                };
+            };
+        };
+    };
+    upload_upload_post: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                /**
+                 * @example __REALTIME_TIMESTAMP=1743156000123456
+                 *     PRIORITY=3
+                 *     _HOSTNAME=web-1
+                 *     MESSAGE=payment refused
+                 */
+                "application/vnd.fdo.journal": string;
+            };
+        };
+        responses: {
+            /** @description All of it is durable: the events, and as dead letters what is none */
+            202: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            /** @description Not the Journal Export Format; entries before that are durable */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Another content type, or a content encoding */
+            415: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Too much at once; `Retry-After` says when to come back */
+            429: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description A place is away; `Retry-After` says when to come back */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    gelf_gelf_post: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                /**
+                 * @example {
+                 *       "version": "1.1",
+                 *       "host": "web-1",
+                 *       "short_message": "payment refused",
+                 *       "level": 3,
+                 *       "_service": "checkout"
+                 *     }
+                 */
+                "application/json": unknown;
+            };
+        };
+        responses: {
+            /** @description Durable: the events, and as dead letters what is none */
+            202: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            /** @description Nothing of the body is an event */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The body is too large; `detail` names the setting */
+            413: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description A content encoding that is not understood */
             415: {
                 headers: {
                     [name: string]: unknown;
