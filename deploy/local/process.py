@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import atexit
+import itertools
 import os
 import random
+import re
 import signal
 import socket
 import subprocess
 import time
 from abc import ABC, abstractmethod
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Self
 
@@ -25,6 +27,8 @@ QUOTED_CHARACTERS = 4000
 # Below 32768, from where Linux takes the ports of outgoing connections. In that range a client that keeps trying to
 # connect to a server that is down can be given the server's own port, be connected to itself, and keep it taken.
 PORTS = range(15_000, 32_000)
+# Processes of one run of the tests keep out of each other's way.
+_SHARES = 8
 
 
 class StartFailed(Exception):
@@ -37,11 +41,20 @@ class Missing(Exception):
 
 def free_port() -> int:
     """A port on which nothing listens on 127.0.0.1, by TCP or UDP, outside the range of outgoing connections."""
-    for _ in range(200):
-        port = random.SystemRandom().choice(PORTS)
+    for port in itertools.islice(_CANDIDATES, 200):
         if all(_is_free(port, kind) for kind in (socket.SOCK_STREAM, socket.SOCK_DGRAM)):
             return port
     raise StartFailed(f"no free port found between {PORTS.start} and {PORTS.stop}")
+
+
+def _candidates() -> Iterator[int]:
+    """Each port of this process's share of PORTS in turn, from one at random on: a server that is down for a while
+    finds its port free when it comes back."""
+    number = re.fullmatch(r"gw(\d+)", os.environ.get("PYTEST_XDIST_WORKER", "gw0"))
+    share = int(number[1]) % _SHARES if number else 0
+    ports = PORTS[share::_SHARES]
+    first = random.SystemRandom().randrange(len(ports))
+    return itertools.cycle([*ports[first:], *ports[:first]])
 
 
 def _is_free(port: int, kind: socket.SocketKind) -> bool:
@@ -53,6 +66,9 @@ def _is_free(port: int, kind: socket.SocketKind) -> bool:
         except OSError:
             return False
     return True
+
+
+_CANDIDATES = _candidates()
 
 
 def kept_port(folder: Path, name: str) -> int:

@@ -31,6 +31,9 @@ _REQUEST_S = 5.0
 _SLICE_S = 0.1
 
 # The group has given the partitions to others, or is about to say so.
+# A rebalance is over by then, mostly.
+_OWED_S = 1.0
+
 _NOT_OURS = frozenset(
     {
         KafkaError.ILLEGAL_GENERATION,
@@ -132,6 +135,10 @@ class GroupReader(_Reader):
         self._assignments = assignments
         self._new: set[int] = set()
         self._failed: Exception | None = None
+        # A partition that stays ours over a rebalance is not assigned anew: what could not be committed meanwhile is
+        # committed later, or nobody would.
+        self._owed: dict[int, int] = {}
+        self._owed_from_s = 0.0
         self._consumer.subscribe([topic], on_assign=self._on_assign, on_revoke=self._on_revoke, on_lost=self._on_lost)
 
     def commit(self, offsets: Mapping[int, int]) -> None:
@@ -151,6 +158,11 @@ class GroupReader(_Reader):
                         f"Kafka topic {self._topic}: offsets not committed: {reason_of(error)}"
                     ) from error
                 self._not_ours(ours, reason_of(error))
+                self._owed.update(ours)
+                self._owed_from_s = time.monotonic() + _OWED_S
+            else:
+                for partition in ours:
+                    self._owed.pop(partition, None)
 
     def _not_ours(self, partitions: Iterable[int], reason: str) -> None:
         log.warning(
@@ -162,6 +174,8 @@ class GroupReader(_Reader):
         )
 
     def _prepare(self) -> None:
+        if self._owed and time.monotonic() >= self._owed_from_s:
+            self.commit({p: offset for p, offset in self._owed.items() if p in self._fetcher.next})
         if not self._new:
             return
         try:
@@ -215,6 +229,8 @@ class GroupReader(_Reader):
         partitions = {place.partition for place in places}
         self._new -= partitions
         ours = sorted(partitions & self._fetcher.next.keys())
+        for partition in partitions:
+            self._owed.pop(partition, None)
         try:
             if ours and self._assignments is not None:
                 self._assignments.revoked(ours, lost=lost)
