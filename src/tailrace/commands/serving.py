@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import contextlib
 import logging
-import resource
 import signal
 import socket
 from collections.abc import Callable
@@ -15,6 +14,7 @@ import click
 from tailrace.commands.draining import DrainingServer, leave
 from tailrace.config import Settings
 from tailrace.errors import Stop
+from tailrace.listen.open_files import open_files_max
 from tailrace.wiring.roles import Role
 
 R = TypeVar("R", bound=Role)
@@ -33,7 +33,7 @@ def serve(
     )
     # It tells of its own starts and stops, which are told below.
     logging.getLogger("uvicorn").setLevel(logging.WARNING)
-    _raise_open_files()
+    open_files_max()
     # Before anything is started: a taken port is the most likely mistake.
     sockets = [_bind(address) for address in (settings.listen, *settings.listeners.http)]
     # Until all is open there is nothing to end in order, and whoever waits for a place that is away must not keep the
@@ -48,13 +48,6 @@ def serve(
         click.echo("stopping: writing what was read, then closing the files")
     click.echo("stopped")
     leave()
-
-
-def _raise_open_files() -> None:
-    """Every connection is an open file, and the soft limit is often as low as 1,024 for old programs' sake."""
-    _, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
-    with contextlib.suppress(OSError, ValueError):
-        resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
 
 
 def _bind(listen: str) -> socket.socket:

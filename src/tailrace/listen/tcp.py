@@ -9,7 +9,6 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import logging
-import resource
 import socket
 import ssl
 from asyncio.sslproto import SSLProtocol
@@ -17,6 +16,7 @@ from collections.abc import Awaitable, Callable
 from typing import cast
 
 from tailrace.errors import Stop
+from tailrace.listen.open_files import open_files_max
 from tailrace.ops.metrics import Metrics
 
 # Reading, decoding and appending what was read ends within this time, or is left.
@@ -160,7 +160,7 @@ class TcpListener:
         self._socket = bind(address, socket.SOCK_STREAM, name)
 
     async def start(self) -> None:
-        self._connections_max = min(self._connections_max, _files_max() - _FILES_LEFT)
+        self._connections_max = min(self._connections_max, open_files_max() - _FILES_LEFT)
         self._server = await asyncio.get_running_loop().create_server(
             self._protocol, sock=self._socket, backlog=_BACKLOG
         )
@@ -233,13 +233,3 @@ def bind(address: str, kind: socket.SocketKind, name: str) -> socket.socket:
         ) from error
     bound.setblocking(False)
     return bound
-
-
-def _files_max() -> int:
-    """How many files this process may have open, after raising the soft limit to the hard one."""
-    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
-    if soft != hard:
-        with contextlib.suppress(OSError, ValueError):
-            resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
-            soft = hard
-    return 1 << 30 if soft == resource.RLIM_INFINITY else soft
