@@ -53,9 +53,13 @@ def events(count: int = 140) -> list[dict[str, Any]]:
             stream = {"app": ("shop", "cart")[number % 2], "env": ("prod", "dev", "prod")[number // 3 % 3]}
             if number % 4 == 0:
                 stream["level"] = "Info"
-            text = "{" + ", ".join(f'{name}="{value}"' for name, value in sorted(stream.items())) + "}"
+            # A label and an id that stand in the columns of their names are no attributes.
+            said = {"host": f"host-{number % 2}"} if number % 9 == 8 else {}
+            text = "{" + ", ".join(f'{name}="{value}"' for name, value in sorted((stream | said).items())) + "}"
             extra = {"request_id": f"r{number % 7}"} if number % 5 else {"user_name": "meta"}
-            row |= {"service": stream["app"], "level": LEVELS[number % 5]}
+            row |= {"service": stream["app"], "level": LEVELS[number % 5], **said}
+            if said:
+                row["trace_id"] = f"{number % 5:032x}"
             row["attributes"] = {**stream, **extra, "_loki_stream": text}
         else:
             row |= {"service": SERVICES[number % 4], "level": LEVELS[number % 5]}

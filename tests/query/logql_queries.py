@@ -88,6 +88,8 @@ LABEL_FILTERS = (
     '| nothing=""',
     '| nothing!=""',
     "| nothing>1",
+    '| detected_level>1 | __error__="LabelFilterErr"',
+    '| host>1 | __error__!=""',
 )
 
 PARSED = (

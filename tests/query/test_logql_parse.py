@@ -63,12 +63,6 @@ def test_comments_and_line_breaks_are_blanks() -> None:
     assert parse('{app="a"} # all of them\n  |= "#x" # but these\n') == parse('{app="a"} |= "#x"')
 
 
-@pytest.mark.parametrize("query", QUERIES)
-def test_every_query_of_the_table_is_parsed(query: str) -> None:
-    """To a tree that is equal each time."""
-    assert parse(query) == parse(query)
-
-
 _PIECES = st.sampled_from(
     ["{", "}", "(", ")", "|", '"', "`", "[5m]", "by", "=~", "1", "5KB", "\\", "{{", "\x00", "é"]
 )
@@ -87,13 +81,21 @@ def test_what_is_no_query_is_refused_and_nothing_worse(query: str, changes: list
     ("query", "reason"),
     [
         ("1" + "+1" * 101, "operations within each other"),
-        ("1" + "+1" * 20_000, "operations within each other"),
+        ("1" + "+1" * 2_000, "operations within each other"),
         ("sum(" * 99 + "vector(1) + 1" + ")" * 99, None),
         ("{}" + " | json" * 101, "more than 100 stages"),
         ('{} | distinct "x"', "distinct is no operator that is known here"),
         ("{} | dedup by (x)", "dedup is no operator that is known here"),
+        ("rate({}[1000y])", "not a valid duration"),
+        ("rate({}[1m] offset 1000y)", "not a valid duration"),
+        ("{} | a > " + "1" * 5000 + "s", "not a valid duration"),
+        ("{} | a > " + "1" * 400 + "KB", "out of range"),
+        ("1e400", "out of range"),
+        ("0x" + "f" * 400, "out of range"),
+        ("(1 + 1) and vector(1)", "unexpected literal for and"),
+        ("vector(1) or (1 + 1)", "unexpected literal for or"),
     ],
-    ids=["deep", "far too deep", "brackets", "long", "unknown", "unknown words"],
+    ids=lambda value: str(value)[:40],
 )
 def test_what_would_be_too_much_is_refused(query: str, reason: str | None) -> None:
     """By depth and length; and what is unknown by its name."""
@@ -104,7 +106,12 @@ def test_what_would_be_too_much_is_refused(query: str, reason: str | None) -> No
         parse(query)
 
 
-def test_a_query_without_end_is_not_read() -> None:
-    """Nobody's parser is kept busy by megabytes."""
-    with pytest.raises(QueryError, match="characters"):
-        parse("{" + " " * QUERY_CHARACTERS_MAX)
+@pytest.mark.parametrize(
+    "query",
+    ["{" + " " * QUERY_CHARACTERS_MAX, '{} |= "' + '\\"' * 32_000, '{} |= "' + "\\" * 63_999],
+    ids=["blanks", "quotes", "backslashes"],
+)
+def test_a_query_without_end_is_not_read(query: str) -> None:
+    """Nobody's parser is kept busy by megabytes, nor by a text that looks like the beginning of many."""
+    with pytest.raises(QueryError):
+        parse(query)

@@ -60,7 +60,16 @@ def test_label_filters_are_pushed_where_values_are_searched() -> None:
 
 @pytest.mark.parametrize(
     "query",
-    ['{service_name!="a"}', '{service_name=~".*"}', '{x=""}', '{} != "a"', '{} | level!="error"', "{} | x > 5", "{}"],
+    [
+        '{} | x > 5 | __error__="LabelFilterErr"',
+        '{service_name!="a"}',
+        '{service_name=~".*"}',
+        '{x=""}',
+        '{} != "a"',
+        '{} | level!="error"',
+        "{} | x > 5",
+        "{}",
+    ],
 )
 def test_what_could_leave_out_too_much_is_not_pushed(query: str) -> None:
     """Negations and what an absent label matches too."""

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
 
 import pytest
 
@@ -21,6 +22,9 @@ from tailrace.query.logql.values import bytes_of, duration_ns_of, number_of, num
         ("1d", None),
         ("s", None),
         ("", None),
+        ("1" * 5000 + "s", None),
+        ("1" * 5000, None),
+        ("292471209h", None),
     ],
 )
 def test_durations_are_those_of_go(text: str, expected: int | None) -> None:
@@ -31,7 +35,16 @@ def test_durations_are_those_of_go(text: str, expected: int | None) -> None:
 
 @pytest.mark.parametrize(
     ("text", "expected"),
-    [("5KB", 5000), ("1.5 MiB", 1_572_864), ("42", 42), ("7b", 7), ("2k", 2000), ("x", None), ("1XB", None)],
+    [
+        ("5KB", 5000),
+        ("1.5 MiB", 1_572_864),
+        ("42", 42),
+        ("7b", 7),
+        ("2k", 2000),
+        ("x", None),
+        ("1XB", None),
+        ("9" * 400, None),
+    ],
 )
 def test_sizes_are_powers_of_ten_or_of_two(text: str, expected: float | None) -> None:
     """`KB` is 1000 bytes, `KiB` is 1024."""
@@ -58,6 +71,13 @@ def test_numbers_are_written_as_prometheus_writes_them(value: float, text: str) 
     read = number_of(text)
     assert read is not None
     assert read == value or (math.isnan(read) and math.isnan(value))
+
+
+@pytest.mark.parametrize("read", [number_of, bytes_of, duration_ns_of])
+def test_a_long_value_that_is_none_is_seen_at_once(read: Callable[[str], float | None]) -> None:
+    """Anybody may send a megabyte of digits, and the queries of others must go on meanwhile."""
+    assert read("1" * 1_000_000 + "?") is None
+    assert number_of("1e400") is None
 
 
 def test_templates_print_numbers_as_go_does() -> None:
@@ -112,3 +132,48 @@ def test_a_function_that_fails_is_a_value_error() -> None:
     for text in ("{{ div 1 0 }}", "{{ and }}", "{{ duration .a }}", '{{ regexReplaceAll "(" .a "" }}', "{{ len 5 }}"):
         with pytest.raises(ValueError, match=r"."):
             template(text).render(row)
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ('{{ regexReplaceAll "([a-z])(?P<n>[0-9]+)" .a "<$2-${n}-$0-$$-$7>" }}', "<1-1-x1-$-><22-22-y22-$->z"),
+        ('{{ regexReplaceAll "x*" .a "-" }}', "-1-y-2-2-z-"),
+        (r'{{ regexReplaceAll "z" .a `\0` }}', r"x1y22\0"),
+        (r'{{ regexReplaceAllLiteral "z" .a `\0$0` }}', r"x1y22\0$0"),
+        ('{{ count "[0-9]" .a }} {{ count "" .a }}', "3 7"),
+    ],
+)
+def test_regexes_of_templates_replace_as_those_of_go_do(text: str, expected: str) -> None:
+    """Groups by number and name, `$$`, empty matches; and what RE2 itself would take for a group is none."""
+    assert template(text).render(Row({"a": "x1y22z"}, "line", 0)) == expected
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "{{ indent 100000 .lines }}",
+        '{{ replace "a" (repeat 100000 "b") .many }}',
+        '{{ regexReplaceAll "a" .many .many }}',
+        "{{ .many" + " | b64enc" * 100 + " }}",
+        '{{ repeat 600000 "x" }}{{ repeat 600000 "x" }}',
+    ],
+)
+def test_what_would_be_too_long_is_not_made(text: str) -> None:
+    """A line's text is bounded at each step, so that no template fills the memory."""
+    with pytest.raises(ValueError, match="longer than"):
+        template(text).render(Row({"lines": "\n" * 100_000, "many": "a" * 100_000}, "line", 0))
+
+
+def test_a_regex_of_a_template_may_come_from_a_line() -> None:
+    """Whatever it is, and however often it matches, it takes no longer than its length."""
+    row = Row({"open": "[" * 100_000, "many": "a" * 100_000}, "line", 0)
+    assert template('{{ regexReplaceAll "a" .many "b" }}').render(row) == "b" * 100_000
+    with pytest.raises(ValueError, match="missing"):
+        template('{{ regexReplaceAll .open "a" "b" }}').render(row)
+
+
+def test_a_long_pipeline_of_a_template_is_an_error_of_the_line() -> None:
+    """Each function waits for the one before it."""
+    with pytest.raises(ValueError, match="recursion"):
+        template("{{ .a" + " | lower" * 5_000 + " }}").render(Row({"a": "x"}, "line", 0))

@@ -92,6 +92,7 @@ def test_the_sql_of_a_query_is_always_the_same() -> None:
     assert "ILIKE '%aa%'" not in to_sql(parse('message:"aa bb cc"'), now_us=0)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "text", ["declined OR " * (TERMS_MAX - 1) + "a", "x y " * (TERMS_MAX // 2), "-(" * 25 + "a" + ")" * 25]
 )

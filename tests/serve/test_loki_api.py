@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 
+from tailrace.serve.loki import answers, evaluate, series
 from tests.query.logql_events import NOW_US, SECOND_US, events
 from tests.serve.conftest import Client, House, stored
 from tests.serve.loki_house import loki_client
@@ -111,6 +112,7 @@ def test_a_form_is_read_like_a_query_string(loki: Client) -> None:
     assert answer.json()["data"]["result"][0]["value"][1] == "20"
 
 
+@pytest.mark.slow
 def test_a_step_is_seconds_or_a_duration(loki: Client) -> None:
     """`60`, `60s` and `1m` are the same; without one there are some 250 steps."""
     query = f"sum(count_over_time({ALL}[1m]))"
@@ -118,6 +120,23 @@ def test_a_step_is_seconds_or_a_duration(loki: Client) -> None:
     assert answers[0] == answers[1]
     assert len(answers[0][0]["values"]) == 6
     assert len(ask(loki, "query_range", query=query, **SPAN)["data"]["result"][0]["values"]) == 301
+    most = ask(loki, "query_range", query="vector(1)", start=0, end=11_000, step=1)["data"]["result"]
+    assert len(most[0]["values"]) == 11_001
+
+
+def test_a_form_of_very_many_fields_is_refused(loki: Client) -> None:
+    """It would be taken apart on the event loop."""
+    answer = loki.request("POST", "/loki/api/v1/query", content=b"a=1&" * 2_000 + b"query=vector(1)")
+    assert answer.status_code == 400
+    assert "parameters" in answer.text
+
+
+def test_a_time_range_may_begin_before_all_time(loki: Client) -> None:
+    """What is said with a very long duration is everything."""
+    found = ask(loki, "query_range", query=ALL, since="140y", limit=1)["data"]["result"]
+    assert len(found) == 1
+    everything = ask(loki, "query", query=f"sum(count_over_time({ALL}[140y]))", time=END)["data"]["result"]
+    assert everything[0]["value"][1] == str(sum(row["timestamp"] * 1000 <= END for row in events()))
 
 
 @pytest.mark.parametrize(
@@ -157,13 +176,18 @@ def test_a_query_that_is_none_is_told_where_and_why(loki: Client, query: str, re
         ({"step": "1ms", **SPAN}, "11,000 points"),
         ({"limit": "0"}, "limit"),
         ({"limit": "10001"}, "max entries limit"),
+        ({"limit": "1" * 5000}, "max entries limit"),
+        ({"limit": "-1"}, "positive"),
+        ({"interval": "1m"}, "interval is not supported"),
+        ({"since": "1" * 5000 + "s"}, "since"),
+        ({"start": 0, "end": 11_001, "step": 1}, "11,000 points"),
         ({"direction": "sideways"}, "direction"),
         ({"since": "long"}, "since"),
     ],
 )
 def test_a_parameter_that_is_none_is_refused(loki: Client, parameters: dict[str, Any], reason: str) -> None:
     """The answer says which."""
-    query = ALL if {"limit", "direction"} & parameters.keys() else f"rate({ALL}[1m])"
+    query = ALL if {"limit", "direction", "interval"} & parameters.keys() else f"rate({ALL}[1m])"
     assert reason in refused(loki, "query_range", query=query, **parameters)
 
 
@@ -199,6 +223,29 @@ def test_a_template_cannot_fill_the_memory(loki: Client) -> None:
     """What it makes of all lines together is bounded."""
     query = ALL + ' | line_format `{{ repeat 1000000 "x" }}`'
     assert "template" in refused(loki, "query_range", query=query, **SPAN)
+
+
+def test_lines_that_are_too_long_together_are_refused(loki: Client, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The answer says how to get fewer."""
+    monkeypatch.setattr(answers, "LINE_BYTES_MAX", 1_000)
+    assert "ask for fewer with limit" in refused(loki, "query_range", query=ALL, **SPAN)
+    assert ask(loki, "query_range", query=ALL, limit=2, **SPAN)["data"]["result"]
+
+
+def test_series_that_fill_the_memory_are_refused(loki: Client, monkeypatch: pytest.MonkeyPatch) -> None:
+    """While they are met, and not at the end: `topk` does not need them all at once."""
+    monkeypatch.setattr(series, "SERIES_BYTES_MAX", 5_000)
+    text = refused(loki, "query", query=f"topk(1, count_over_time({ALL}[5m]))", time=END)
+    assert "too many labels to be held in memory" in text
+
+
+def test_long_lines_are_worked_on_in_small_parts(loki: Client, monkeypatch: pytest.MonkeyPatch) -> None:
+    """With the same answer: a part has so many bytes at most, and a page so many rows."""
+    query = f'{ALL} | json | __error__=""'
+    whole = ask(loki, "query_range", query=query, limit=1000, **SPAN)["data"]["result"]
+    for name, value in (("_PART_BYTES", 2_000), ("_FIRST_ROWS", 8), ("_PAGE_BYTES", 4_000)):
+        monkeypatch.setattr(evaluate, name, value)
+    assert ask(loki, "query_range", query=query, limit=1000, **SPAN)["data"]["result"] == whole
 
 
 def test_labels_and_their_values(loki: Client) -> None:
@@ -250,6 +297,10 @@ def test_volumes_are_the_bytes_of_lines(loki: Client) -> None:
     ranged = ask(loki, "index/volume_range", query='{app="shop"}', step="60", **SPAN)["data"]
     assert ranged["resultType"] == "matrix"
     assert all(each["metric"]["app"] == "shop" for each in ranged["result"])
+    by_selector = ask(loki, "index/volume", query='{app=~".+"}', limit=0, **SPAN)["data"]["result"]
+    assert sorted(each["metric"]["app"] for each in by_selector) == ["cart", "shop"]
+    with_level = ask(loki, "index/volume", query='{app=~".+"}', targetLabels="app,level", **SPAN)["data"]["result"]
+    assert {each["metric"].get("level") for each in with_level} == {"Info"}
     by_label = ask(loki, "index/volume", query=ALL, aggregateBy="labels", **SPAN)["data"]["result"]
     assert {"service_name": ""} in [each["metric"] for each in by_label]
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shlex
 import shutil
 import subprocess
 import time
@@ -14,13 +15,14 @@ import pytest
 from websockets.exceptions import ConnectionClosed
 from websockets.sync.client import ClientConnection, connect
 
+from tests.serve.test_loki_doc import COMMANDS
 from tests.server import Server
 
 pytestmark = pytest.mark.slow
 
 _HOME = Path(__file__).parents[2] / ".servers" / "bin" / "logcli"
 LOGCLI = shutil.which("logcli") or (str(_HOME) if _HOME.exists() else None)
-needs_logcli = pytest.mark.skipif(LOGCLI is None, reason="logcli is neither on the PATH nor in .servers/bin")
+needs_logcli = pytest.mark.skipif(LOGCLI is None, reason="NOT TESTED: no logcli; tests/shippers/go/build makes it")
 
 
 @pytest.fixture(scope="module")
@@ -90,6 +92,29 @@ def test_logcli_shows_volumes_stats_and_fields(server: Server) -> None:
     assert "took" in logcli(server, "detected-fields", '{service_name="pay"}')
 
 
+@needs_logcli
+@pytest.mark.parametrize("command", [line for line in COMMANDS if line.startswith("logcli") and "--tail" not in line])
+def test_the_commands_of_the_page_run(server: Server, command: str) -> None:
+    """Each as it stands there."""
+    logcli(server, *shlex.split(command)[1:])
+
+
+@needs_logcli
+def test_logcli_follows_a_query(server: Server) -> None:
+    """The last lines of the past, and each new one, once."""
+    assert LOGCLI is not None
+    command = [LOGCLI, "--quiet", f"--addr={server.url}", "query", "--tail", "--output=raw", "--limit=2"]
+    with subprocess.Popen([*command, '{app="shop"} |~ "pushed|followed"'], stdout=subprocess.PIPE) as following:
+        assert following.stdout is not None
+        try:
+            said = [following.stdout.readline().decode().strip() for _ in range(2)]
+            push(server, [("followed", time.time())])
+            said.append(following.stdout.readline().decode().strip())
+        finally:
+            following.terminate()
+    assert said == ["pushed 18", "pushed 19", "followed"]
+
+
 def tail(server: Server, query: str, more: str = "") -> ClientConnection:
     return connect(f"{server.url.replace('http', 'ws')}/loki/api/v1/tail?query={query}{more}")
 
@@ -125,6 +150,7 @@ def test_a_server_that_stops_closes_its_tails(tmp_path: Path) -> None:
     """They are told that it goes, and it ends in order."""
     with Server(tmp_path / "data") as server:
         with tail(server, "{app=%22shop%22}") as socket:
+            assert json.loads(socket.recv(timeout=20)) == {"streams": []}
             assert server.stop() == 0
             with pytest.raises(ConnectionClosed) as closed:
                 socket.recv(timeout=5)

@@ -2,16 +2,11 @@ from __future__ import annotations
 
 import re
 import shlex
-import subprocess
 from pathlib import Path
-
-import pytest
 
 from tailrace.query.logql.building import Builder
 from tailrace.query.logql.parse import parse
 from tailrace.query.logql.template_functions import FUNCTIONS
-from tests.serve.test_loki_clients import LOGCLI, needs_logcli, server  # noqa: F401
-from tests.server import Server
 
 PAGE = (Path(__file__).parents[2] / "docs" / "ingest" / "loki-query.md").read_text()
 COMMANDS = [line for block in re.findall(r"```console\n(.*?)```", PAGE, re.DOTALL) for line in block.splitlines()]
@@ -40,13 +35,3 @@ def test_functions_that_the_page_calls_missing_are() -> None:
     for name in ("printf", "date", "toDate", "fromJson", "now"):
         assert name not in FUNCTIONS
     assert not hasattr(Builder, "variants")
-
-
-@pytest.mark.slow
-@needs_logcli
-@pytest.mark.parametrize("command", [line for line in COMMANDS if line.startswith("logcli") and "--tail" not in line])
-def test_the_commands_of_the_page_run(server: Server, command: str) -> None:  # noqa: F811
-    """With the real client, against a real server."""
-    assert LOGCLI is not None
-    _, *arguments = shlex.split(command)
-    subprocess.run([LOGCLI, f"--addr={server.url}", *arguments], check=True, capture_output=True, timeout=60)

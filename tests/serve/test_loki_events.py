@@ -7,10 +7,14 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from tailrace.query.logql.tree import Decolorize
 from tailrace.serve.loki.answers import streams_of
-from tailrace.serve.loki.events import frame_of, label_name
+from tailrace.serve.loki.events import frame_of, label_name, stream_labels
+from tailrace.serve.loki.frame import text_column
 from tailrace.serve.loki.json_lines import NoJson, object_fields
 from tailrace.serve.loki.logfmt_lines import NoLogfmt, pairs
+from tailrace.serve.loki.stages import staged
+from tailrace.serve.loki.templates import masked
 from tests.query.logql_events import as_loki, events
 from tests.query.logql_oracle import logfmt_pairs
 from tests.serve.conftest import stored
@@ -59,6 +63,54 @@ def test_names_of_fields_become_names_of_labels(name: str, label: str) -> None:
     """Also long ones, which are not remembered."""
     assert label_name(name) == label
     assert label_name("x" * 1000 + ".y") == "x" * 1000 + "_y"
+
+
+def test_an_empty_text_is_no_label_of_a_stream() -> None:
+    """An event that says `"service": ""` has no service, so that `{service_name=~".+"}` finds it."""
+    ((stream, metadata),) = labels_of(stored([{"service": "", "host": "", "trace_id": "", "timestamp": 1}]))
+    assert stream == {"service_name": "unknown_service"}
+    assert metadata == {"detected_level": "unknown"}
+
+
+@pytest.mark.parametrize(
+    ("text", "labels"),
+    [
+        ('{a="b", c="d e, f=\\"g\\"}"}', (("a", "b"), ("c", 'd e, f="g"}'))),
+        ('{a="", b="c"}', (("b", "c"),)),
+        ("{}", ()),
+        ('{a="b", 1="c"}', (("a", "b"),)),
+        ("a" * 1_000_000, ()),
+        ("{" + " " * 1_000_000, ()),
+        ('{a="' + '\\"' * 500_000, ()),
+    ],
+    ids=["two", "empty", "none", "half", "long name", "blanks", "quotes"],
+)
+def test_labels_of_a_stream_are_read_in_one_go(text: str, labels: tuple[tuple[str, str], ...]) -> None:
+    """Anybody may send an attribute that looks like a stream, and of any length."""
+    assert stream_labels(text) == labels
+
+
+def test_half_a_surrogate_pair_changes_no_other_text() -> None:
+    """JSON can write one, and Unicode has none; two halves are their character."""
+    assert text_column(["\ufffd", "a\ud800b", "\ud83d\ude00\ud800", None]).to_pylist() == [
+        "\ufffd",
+        "a b",
+        "😀 ",
+        None,
+    ]
+
+
+def test_links_of_terminals_are_taken_away_whole() -> None:
+    """An operating system command ends with BEL or with ESC and a backslash."""
+    line = "a \x1b]8;;http://x\x1b\\link\x1b]8;;\x07 \x1b[1;31mred\x1b[0m"
+    frame = staged(frame_of(stored([{"message": line}])), (Decolorize(),))
+    assert frame.lines.to_pylist() == ["a link red"]
+
+
+def test_patterns_mask_words_of_any_length() -> None:
+    """Words with a digit vary; a long word without one takes no longer than its length."""
+    assert masked("took 25ms for 10.0.0.1:80 (x1)") == "took <_> for <_> (<_>)"
+    assert masked("a" * 1_000_000).startswith("aaa")
 
 
 @pytest.mark.parametrize("line", ["", "[1]", "nothing", '{"a": NaN}', '{"a"', "[" * 100_000, '{"a":' * 100_000])

@@ -37,6 +37,7 @@ def test_the_table_is_long_enough() -> None:
     assert len({*LOG_QUERIES, *METRIC_QUERIES}) >= 300
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("query", LOG_QUERIES)
 def test_a_log_query_finds_the_lines_that_the_oracle_finds(loki: Client, query: str) -> None:
     """Same lines, same labels, same times, whatever the order of the streams."""
@@ -65,6 +66,7 @@ def _without_details(labels: dict[str, str]) -> list[tuple[str, str]]:
     return sorted((name, value) for name, value in labels.items() if name != "__error_details__")
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("query", METRIC_QUERIES)
 def test_a_metric_query_has_the_values_that_the_oracle_has(loki: Client, query: str) -> None:
     """The same series with the same values at each of seven steps, and at one moment alone; or both refuse it."""

@@ -14,6 +14,9 @@ from tailrace.query.logql.values import bytes_of, duration_ns_of, integer_of, nu
 
 _Children = list[Any]
 
+_DURATION_NS_MAX = 1 << 62
+"""146 years. Sums of a time and two such durations fit into 64 bits."""
+
 
 class _Placed:
     """A value that is known by its kind only: what an optional part of a rule was."""
@@ -42,8 +45,8 @@ def _text(token: Token) -> str:
 
 def _duration_ns(token: Token) -> int:
     duration_ns = duration_ns_of(token.strip("[] \t\n"), calendar=True)
-    if duration_ns is None:
-        _refuse(token, f"not a valid duration: {token}")
+    if duration_ns is None or duration_ns > _DURATION_NS_MAX:
+        _refuse(token, f"not a valid duration: {token[:40]}")
     return duration_ns
 
 
@@ -148,7 +151,8 @@ class Builder(Transformer[Any, Any]):
         if value.type == "DURATION":
             return tree.Comparison(str(name), sign, _duration_ns(value) / 1e9, "duration")  # type: ignore[arg-type]
         size = bytes_of(value)
-        assert size is not None, "the grammar lets only sizes through"
+        if size is None:
+            _refuse(value, f"the size {value[:40]} is out of range")
         return tree.Comparison(str(name), sign, size, "bytes")  # type: ignore[arg-type]
 
     def ip_filter(self, children: _Children) -> NoReturn:
@@ -157,10 +161,11 @@ class Builder(Transformer[Any, Any]):
     # ---- metrics
 
     def signed(self, children: _Children) -> float:
-        text = str(children[-1])
-        whole = integer_of(text)
-        value = number_of(text) if whole is None else float(whole)
-        assert value is not None, "the grammar lets only numbers through"
+        token: Token = children[-1]
+        whole = integer_of(token)
+        value = number_of(token) if whole is None else float(whole)
+        if value is None:
+            _refuse(token, f"the number {token[:40]} is out of range")
         return -value if children[0] == "-" else value
 
     def literal(self, children: _Children) -> tree.Number:

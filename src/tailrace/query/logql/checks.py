@@ -76,7 +76,7 @@ def _check_range(aggregation: tree.RangeAggregation) -> None:
 def _check_binary(binary: tree.Binary) -> None:
     sides = (binary.left, binary.right)
     if binary.operator in _SETS:
-        if any(isinstance(side, tree.Number) for side in sides):
+        if any(map(_is_number, sides)):
             raise QueryError(f"parse error: unexpected literal for {binary.operator}: it joins two vectors")
         if binary.matching.many:
             raise QueryError(f"parse error: no grouping allowed for {binary.operator} operation")
@@ -84,6 +84,12 @@ def _check_binary(binary: tree.Binary) -> None:
         raise QueryError("parse error: bool modifier can only be used on comparison operators")
     if binary.matching.on and set(binary.matching.include) & set(binary.matching.names):
         raise QueryError("parse error: a label must not occur in both the ON and the GROUP clause")
+
+
+def _is_number(metric: tree.Metric) -> bool:
+    return isinstance(metric, tree.Number) or (
+        isinstance(metric, tree.Binary) and _is_number(metric.left) and _is_number(metric.right)
+    )
 
 
 def _check_log_query(query: tree.LogQuery) -> None:

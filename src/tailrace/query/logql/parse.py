@@ -56,12 +56,11 @@ def parse(text: str) -> Query:
         ) from None
     try:
         return checked(Builder().transform(tree))
-    except RecursionError:
-        raise QueryError("parse error: too many operations within each other") from None
-    except VisitError as error:
-        if isinstance(error.orig_exc, QueryError):
-            raise error.orig_exc from None
-        raise
+    except (RecursionError, VisitError) as error:
+        cause = error.orig_exc if isinstance(error, VisitError) else error
+        if isinstance(cause, RecursionError):
+            raise QueryError("parse error: too many operations within each other") from None
+        raise cause from None
 
 
 @lru_cache(maxsize=1)
@@ -71,7 +70,8 @@ def _grammar() -> Lark:
     return Lark(files(__package__).joinpath("grammar.lark").read_text("utf-8"), parser="lalr", start="start")
 
 
-_QUOTED = re.compile(r'"(?:[^"\\]|\\.)*"|`[^`]*`')
+# A text without its end goes on to the query's: the next quote in it must not be tried as the beginning of another.
+_QUOTED = re.compile(r'"(?:[^"\\]|\\.)*+(?:"|\\?\Z)|`[^`]*(?:`|\Z)', re.DOTALL)
 
 
 def _check_nesting(text: str) -> None:

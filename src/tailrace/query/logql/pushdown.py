@@ -22,6 +22,7 @@ from tailrace.query.tree import All, And, Exists, Node, Not, Or, Phrase, Regex, 
 
 _STREAM = "attributes._loki_stream"
 _COLUMNS = {"service_name": "service", "host": "host"}
+_NO_SERVICE: tuple[Node, ...] = (Not(Exists("service")), Phrase("service", ""))
 _PLAIN = re.compile(r"[A-Za-z0-9_./:@ -]+")
 _ALTERNATIVES = re.compile(r"\(?([A-Za-z0-9_/:@ -]+(?:\|[A-Za-z0-9_/:@ -]+)*)\)?")
 _SIGNS = re.compile(r"([\\*?])")
@@ -81,6 +82,9 @@ def _condition(condition: Condition) -> Node:
 
 def _labels(matcher: Matcher, *, stream: bool) -> Node:
     """`stream`: only a stream's labels count, not the metadata."""
+    if matcher.name.startswith("__error"):
+        # Filters give it to lines; no event is stored with it.
+        return All()
     values = _values(matcher)
     if values is None:
         return _streams_like(matcher) if stream else All()
@@ -110,7 +114,7 @@ def _own(name: str, value: str, *, stream: bool) -> Node | None:
     if name in _COLUMNS:
         nodes.append(Phrase(_COLUMNS[name], value))
     if name == "service_name" and value == "unknown_service":
-        nodes.append(Not(Exists("service")))
+        nodes += _NO_SERVICE
     if name == "level" or (name == "detected_level" and not stream):
         nodes += _level(value)
     return _any(nodes)
@@ -135,7 +139,7 @@ def _streams_like(matcher: Matcher) -> Node:
     if matcher.name in _COLUMNS and "(?<" not in matcher.value:
         found: list[Node] = [Regex(_COLUMNS[matcher.name], whole(matcher.value)), others]
         if matcher.name == "service_name" and _matches(matcher.value, "unknown_service"):
-            found.append(Not(Exists("service")))
+            found += _NO_SERVICE
         return _any(found)
     return All() if matcher.name in ("level", *_COLUMNS) else others
 

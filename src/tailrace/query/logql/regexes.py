@@ -54,6 +54,20 @@ def expanded(template: str, groups: dict[str, str]) -> str:
     return _GROUP_NUMBER.sub(lambda match: "$" if match[3] else groups.get(match[1] or match[2], ""), template)
 
 
+def rewritten(replacement: str, names: tuple[str, ...]) -> str:
+    """The same as RE2's replacement, `\\1`; `names` are those of `all_captures`. Raises `ValueError` past `$9`."""
+    numbers = {str(number): number for number in range(len(names) + 1)}
+    numbers = {name: number for number, name in enumerate(names, 1)} | numbers
+
+    def group(match: re.Match[str]) -> str:
+        number = numbers.get(match[1] or match[2])
+        if number is not None and number > 9:
+            raise ValueError(f"only the first nine groups can be named in a replacement, not {match[0]}")
+        return "$" if match[3] else "" if number is None else f"\\{number}"
+
+    return _GROUP_NUMBER.sub(group, replacement.replace("\\", "\\\\"))
+
+
 _PIECE = re.compile(
     r"\\Q.*?(?:\\E|$)|\\.|\[\^?\]?(?:\[:\w+:\]|\\.|[^\]\\])*\]|\(\?P?<[A-Za-z_]\w*>|\(\?|\(|.", re.DOTALL
 )

@@ -9,10 +9,11 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Any
 
 from tailrace.errors import QueryError
-from tailrace.query.logql.template_functions import FUNCTIONS, is_true, text_of
+from tailrace.query.logql.template_functions import FUNCTIONS, check_length, is_true, text_of
 from tailrace.query.logql.values import number_of, unquoted
 
 _WORD = re.compile(
@@ -32,8 +33,22 @@ class Row:
     time_ns: int
 
 
+class _Texts(list[str]):
+    """What a template has made of a line so far."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._characters = 0
+
+    def append(self, text: str) -> None:
+        """Raises `ValueError` when all of it is too long."""
+        self._characters += len(text)
+        check_length(self._characters)
+        super().append(text)
+
+
 _Value = Callable[[Row], Any]
-_Part = Callable[[Row, list[str]], None]
+_Part = Callable[[Row, _Texts], None]
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,15 +60,16 @@ class Template:
 
     def render(self, row: Row) -> str:
         """Raises `ValueError` where a function fails."""
-        texts: list[str] = []
+        texts = _Texts()
         try:
             for part in self.parts:
                 part(row, texts)
-        except (TypeError, LookupError, ArithmeticError) as error:
+        except (TypeError, LookupError, ArithmeticError, RecursionError) as error:
             raise ValueError(str(error)) from error
         return "".join(texts)
 
 
+@lru_cache(maxsize=128)
 def template(text: str) -> Template:
     """Raises `QueryError`, with the name of what is not supported."""
     reader = _Reader(text)
@@ -218,7 +234,14 @@ class _Reader:
         function = FUNCTIONS.get(name)
         if function is None:
             raise self.refused(f"function {name!r} is not supported here; known are {', '.join(sorted(FUNCTIONS))}")
-        return lambda row: function(*(argument(row) for argument in arguments))
+        return lambda row: _bounded(function(*(argument(row) for argument in arguments)))
+
+
+def _bounded(value: Any) -> Any:
+    """The same: what one function made is what the next may make longer."""
+    if isinstance(value, str):
+        check_length(len(value))
+    return value
 
 
 def _literal(text: str) -> _Part:
@@ -230,7 +253,7 @@ def _shown(value: _Value) -> _Part:
 
 
 def _choice(test: _Value, then: list[_Part], otherwise: list[_Part]) -> _Part:
-    def part(row: Row, texts: list[str]) -> None:
+    def part(row: Row, texts: _Texts) -> None:
         for each in then if is_true(test(row)) else otherwise:
             each(row, texts)
 

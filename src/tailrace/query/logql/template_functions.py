@@ -10,17 +10,21 @@ import base64
 import binascii
 import math
 from collections.abc import Callable
+from functools import lru_cache
 from typing import Any
 from urllib.parse import quote_plus, unquote_plus
 
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from tailrace.query.logql.regexes import all_captures, expanded
+from tailrace.errors import QueryError
+from tailrace.query.logql.regexes import all_captures, check_regex, rewritten
 from tailrace.query.logql.values import bytes_of, duration_ns_of, number_of, printed
 
-_TEXT_CHARACTERS_MAX = 1 << 20
-"""Of what a function may make: `repeat` and `indent` could fill the memory."""
+TEXT_CHARACTERS_MAX = 1 << 20
+"""Of what a function, or a template, may make of a line: `repeat` and `indent` could fill the memory."""
+_MADE_CHARACTERS_MAX = 16 * TEXT_CHARACTERS_MAX
+"""Of what may be made before it is known how long it is."""
 
 
 def text_of(value: Any) -> str:
@@ -60,20 +64,22 @@ def _number(value: Any) -> float:
     return 0.0 if found is None else found
 
 
-def _bounded(text: str) -> str:
-    if len(text) > _TEXT_CHARACTERS_MAX:
-        raise ValueError(f"the text is longer than {_TEXT_CHARACTERS_MAX} characters")
-    return text
+def check_length(characters: int, *, most: int = TEXT_CHARACTERS_MAX) -> None:
+    """Raises `ValueError` for a text that would be too long; to be asked before it is made."""
+    if characters > most:
+        raise ValueError(f"the text is longer than {TEXT_CHARACTERS_MAX} characters")
 
 
 def _repeated(count: Any, text: Any) -> str:
-    if _integer(count) * len(_text(text)) > _TEXT_CHARACTERS_MAX:
-        raise ValueError(f"the text is longer than {_TEXT_CHARACTERS_MAX} characters")
+    check_length(_integer(count) * len(_text(text)))
     return _text(text) * max(_integer(count), 0)
 
 
 def _replaced(text: Any, old: Any, new: Any, count: Any = -1) -> str:
-    return _bounded(_text(text).replace(_text(old), _text(new), _integer(count)))
+    whole, most = _text(text), min(_integer(count), TEXT_CHARACTERS_MAX)
+    found = whole.count(_text(old)) if most < 0 else min(whole.count(_text(old)), most)
+    check_length(len(whole) + found * (len(_text(new)) - len(_text(old))))
+    return whole.replace(_text(old), _text(new), max(most, -1))
 
 
 def _truncated(count: Any, text: Any) -> str:
@@ -100,46 +106,34 @@ def _aligned(count: Any, text: Any, *, left: bool) -> str:
     return given[:width] if left else given[len(given) - width :]
 
 
-def _matches(regex: Any, text: Any) -> list[tuple[str, dict[str, str]]]:
-    """What lies before each match, with its groups; the last has no groups."""
-    rewritten, names = all_captures(_text(regex))
-    pattern = f"(?s)\\A(?P<before>.*?)(?P<all>{rewritten})(?P<rest>.*)\\z"
-    found: list[tuple[str, dict[str, str]]] = []
-    rest = _text(text)
-    while True:
-        try:
-            match = pc.extract_regex(pa.scalar(rest), pattern=pattern).as_py()
-        except pa.ArrowInvalid as error:
-            raise ValueError(str(error)) from error
-        if match is None:
-            break
-        groups = {name: match[f"g{number + 1}"] for number, name in enumerate(names)}
-        groups |= {str(number + 1): match[f"g{number + 1}"] for number in range(len(names))}
-        groups["0"] = match["all"]
-        found.append((match["before"], groups))
-        rest = match["rest"]
-        if not match["all"]:
-            # An empty match: go on behind the next character, or look at the same place for ever.
-            if not rest:
-                break
-            found.append((rest[0], {}))
-            rest = rest[1:]
-        elif not rest:
-            break
-    return [*found, (rest, {})]
+@lru_cache(maxsize=64)
+def _numbered(regex: str) -> tuple[str, tuple[str, ...]]:
+    """`all_captures` of a regex that RE2 takes; raises `ValueError` for any other."""
+    try:
+        check_regex(regex)
+    except QueryError as error:
+        raise ValueError(str(error)) from error
+    return all_captures(regex)
 
 
 def _regex_replaced(regex: Any, text: Any, replacement: Any, *, literal: bool) -> str:
-    parts: list[str] = []
-    for before, groups in _matches(regex, text):
-        parts.append(before)
-        if groups:
-            parts.append(_text(replacement) if literal else expanded(_text(replacement), groups))
-    return _bounded("".join(parts))
+    pattern, names = _numbered(_text(regex))
+    given, new = _text(text), _text(replacement)
+    new = new.replace("\\", "\\\\") if literal else rewritten(new, names)
+    matches = len(given) + 1
+    if matches * len(new) > TEXT_CHARACTERS_MAX:
+        matches = _counted(regex, text)
+    # Over all matches, each group that the replacement names gives the whole text at most.
+    check_length(matches * len(new) + len(given) * new.count("\\"), most=_MADE_CHARACTERS_MAX)
+    made: str = pc.replace_substring_regex(pa.scalar(given), pattern=pattern, replacement=new).as_py()
+    return made
 
 
 def _counted(regex: Any, text: Any) -> int:
-    return sum(1 for _, groups in _matches(regex, text) if groups)
+    pattern, _ = _numbered(_text(regex))
+    given = pa.scalar(_text(text))
+    without, marked = (pc.replace_substring_regex(given, pattern=pattern, replacement=each) for each in ("", "#"))
+    return len(marked.as_py()) - len(without.as_py())
 
 
 def _decoded(text: Any) -> str:
@@ -195,7 +189,7 @@ def _equal(first: Any, *others: Any) -> bool:
 
 def _indented(count: Any, text: Any) -> str:
     pad = _repeated(count, " ")
-    return _bounded(pad + _text(text).replace("\n", "\n" + pad))
+    return pad + _replaced(text, "\n", "\n" + pad)
 
 
 FUNCTIONS: dict[str, Callable[..., Any]] = {

@@ -24,11 +24,14 @@ _NS = {
     "y": 31_536_000_000_000_000,
 }
 _GO_UNITS = frozenset(("ns", "us", "µs", "μs", "ms", "s", "m", "h"))
-_DURATION_PART = re.compile(r"(\d+\.?\d*|\.\d+)([a-zµμ]+)", re.ASCII)
-_NUMBER = re.compile(r"[+-]?(?:\d+\.?\d*|\.\d+)(?:[eE][+-]?\d+)?", re.ASCII)
+# Each digit can be taken in one way only: these read values of any length that anybody may have sent.
+_DURATION_PART = re.compile(r"(\d+(?:\.\d*)?|\.\d+)([a-zµμ]+)", re.ASCII)
+_NUMBER = re.compile(r"[+-]?(?:\d+(?:\.\d*)?|\.\d+)(?:[eE][+-]?\d+)?", re.ASCII)
 _HEXADECIMAL = re.compile(r"[+-]?0[xX][0-9a-fA-F]+", re.ASCII)
 _NAMED_NUMBERS = {"nan": math.nan, "inf": math.inf, "infinity": math.inf}
-_BYTES = re.compile(r"\s*(\d+\.?\d*|\.\d+)\s*([a-zA-Z]*)\s*", re.ASCII)
+_BYTES = re.compile(r"\s*(\d+(?:\.\d*)?|\.\d+)\s*([a-zA-Z]*)\s*", re.ASCII)
+_INTEGER_MAX = (1 << 63) - 1
+"""Nanoseconds of a duration, and bytes of a size, as Go's integers hold them."""
 _LETTERS = "kmgtpe"
 _BYTE_UNITS = {
     "": 1,
@@ -41,15 +44,18 @@ _BYTE_UNITS = {
 
 
 def number_of(text: str) -> float | None:
-    """A decimal number, `NaN` or an infinity, as `strconv.ParseFloat` takes them."""
+    """A decimal number, `NaN` or an infinity, as `strconv.ParseFloat` takes them: none that is too large."""
     if _NUMBER.fullmatch(text):
-        return float(text)
+        value = float(text)
+        return None if math.isinf(value) else value
     sign, name = (-1.0, text[1:]) if text.startswith("-") else (1.0, text.removeprefix("+"))
     return None if name.casefold() not in _NAMED_NUMBERS else sign * _NAMED_NUMBERS[name.casefold()]
 
 
 def integer_of(text: str) -> int | None:
-    return int(text, 16) if _HEXADECIMAL.fullmatch(text) else None
+    """A hexadecimal number of 64 bits at most."""
+    value = int(text, 16) if _HEXADECIMAL.fullmatch(text) else None
+    return None if value is None or abs(value) > _INTEGER_MAX else value
 
 
 def duration_ns_of(text: str, *, calendar: bool = False) -> int | None:
@@ -57,17 +63,14 @@ def duration_ns_of(text: str, *, calendar: bool = False) -> int | None:
     sign, rest = (-1, text[1:]) if text.startswith("-") else (1, text.removeprefix("+"))
     if rest == "0":
         return 0
-    total, end = 0.0, 0
-    whole = 0
-    for part in _DURATION_PART.finditer(rest):
-        if part.start() != end or part[2] not in _NS or not (calendar or part[2] in _GO_UNITS):
+    total_ns, end = 0, 0
+    while part := _DURATION_PART.match(rest, end):
+        number, unit = part.groups()
+        if unit not in _NS or not (calendar or unit in _GO_UNITS) or float(number) * _NS[unit] > _INTEGER_MAX:
             return None
         end = part.end()
-        if part[1].isdecimal():
-            whole += int(part[1]) * _NS[part[2]]
-        else:
-            total += float(part[1]) * _NS[part[2]]
-    return sign * (whole + int(total)) if end and end == len(rest) else None
+        total_ns += int(number) * _NS[unit] if number.isdecimal() else int(float(number) * _NS[unit])
+    return sign * total_ns if end and end == len(rest) and total_ns <= _INTEGER_MAX else None
 
 
 def seconds_of(text: str) -> float | None:
@@ -80,7 +83,8 @@ def bytes_of(text: str) -> float | None:
     """`5KB`, `1.5 MiB`, `42`: a whole number of bytes."""
     match = _BYTES.fullmatch(text)
     factor = None if match is None else _BYTE_UNITS.get(match[2].lower())
-    return None if match is None or factor is None else float(int(float(match[1]) * factor))
+    size = None if match is None or factor is None else float(match[1]) * factor
+    return None if size is None or size > _INTEGER_MAX else float(math.floor(size))
 
 
 _ESCAPES = {
@@ -126,7 +130,8 @@ def number_text(value: float) -> str:
         return "NaN"
     if math.isinf(value):
         return "+Inf" if value > 0 else "-Inf"
-    return format(Decimal(repr(value)), "f").removesuffix(".0")
+    text = repr(value)
+    return (format(Decimal(text), "f") if "e" in text else text).removesuffix(".0")
 
 
 def printed(value: float) -> str:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping
 from typing import Any, Literal
 
 import orjson
@@ -21,6 +21,9 @@ from tailrace.serve.loki.steps import Steps
 SERIES_MAX = 500
 """Series of an answer, as in Loki: no chart shows more, and the browser has to draw them all."""
 
+LINE_BYTES_MAX = 64 << 20
+"""Of an answer's lines together: they are in memory several times over until it is sent."""
+
 _PART_ROWS = 128
 """Lines that are written at a time: each of their labels is a column first, and every line may have others."""
 
@@ -33,10 +36,17 @@ def result(kind: Literal["streams", "matrix", "vector", "scalar"], found: Any, w
     return success({"resultType": kind, "result": found, "stats": _stats(work), **members})
 
 
-def streams_of(frames: Sequence[Frame], *, categorize: bool) -> list[dict[str, Any]]:
-    """Lines by their labels, in the order they come; categorized: by those of the stream alone."""
+def streams_of(frames: Iterable[Frame], *, categorize: bool) -> list[dict[str, Any]]:
+    """Lines by their labels, in the order they come; categorized: by those of the stream alone.
+
+    Raises `QueryError` when the lines are too long for one answer.
+    """
     found: dict[Labels, list[Any]] = {}
+    line_bytes = 0
     for frame in (part for whole in frames for part in whole.parts(_PART_ROWS)):
+        line_bytes += frame.lines.nbytes
+        if line_bytes > LINE_BYTES_MAX:
+            raise QueryError(f"the lines are more than {LINE_BYTES_MAX:,} bytes; ask for fewer with limit")
         streams, metadata, parsed = _categories(frame)
         lines = frame.lines.to_pylist()
         for row, time_us in enumerate(frame.time_us.tolist()):
@@ -49,7 +59,7 @@ def streams_of(frames: Sequence[Frame], *, categorize: bool) -> list[dict[str, A
     return [{"stream": dict(labels), "values": values} for labels, values in found.items()]
 
 
-def streams(frames: Sequence[Frame], work: Work, *, categorize: bool) -> bytes:
+def streams(frames: Iterable[Frame], work: Work, *, categorize: bool) -> bytes:
     flags = {"encodingFlags": [CATEGORIZE]} if categorize else {}
     return result("streams", streams_of(frames, categorize=categorize), work, **flags)
 

@@ -21,6 +21,8 @@ LIMIT = 100
 LIMIT_MAX = 10_000
 """Lines of one answer."""
 _FORM_BYTES_MAX = 1 << 20
+_FIELDS_MAX = 1_000
+"""Parameters of one request: they are taken apart on the event loop."""
 _SECOND_NS = 1_000_000_000
 _HOUR_NS = 3600 * _SECOND_NS
 _STEPS = 250
@@ -63,7 +65,7 @@ class Asked:
             if found is None:
                 raise BadInput(f"could not parse 'since' parameter: {since!r} is no duration")
             default_ns = found
-        start_ns = self._time_ns("start", end_ns - default_ns)
+        start_ns = self._time_ns("start", max(end_ns - default_ns, -_NS_MAX))
         if end_ns < start_ns:
             raise BadInput("end timestamp must not be before or equal to start time")
         return start_ns, end_ns
@@ -80,11 +82,12 @@ class Asked:
         text = self.text(name)
         if not text:
             return default
-        if not text.isdecimal() or int(text) < 1:
+        digits = text.lstrip("0")
+        if not re.fullmatch(r"\d+", digits, re.ASCII):
             raise BadInput(f"{name} must be a positive value")
-        if int(text) > most:
-            raise BadInput(f"max entries limit per query exceeded, {name} > max_entries_limit ({text} > {most})")
-        return int(text)
+        if len(digits) > 9 or int(digits) > most:
+            raise BadInput(f"max entries limit per query exceeded, {name} > max_entries_limit ({text[:20]} > {most})")
+        return int(digits)
 
     def direction(self) -> Literal["asc", "desc"]:
         text = self.text("direction").lower()
@@ -137,9 +140,17 @@ def _bounded(name: str, text: str, time_ns: int) -> int:
     return time_ns
 
 
+def named(text: str) -> dict[str, list[str]]:
+    """The values of a query string or form, by name. Raises `BadInput` for too many."""
+    try:
+        return parse_qs(text, keep_blank_values=True, max_num_fields=_FIELDS_MAX)
+    except ValueError as error:
+        raise BadInput(f"the parameters cannot be read: {error}") from error
+
+
 async def asked(request: Request, now_us: int) -> Asked:
     """Raises `BadInput` for a form that is none, `TooLarge` for a long one."""
-    values = parse_qs(request.url.query, keep_blank_values=True)
+    values = named(request.url.query)
     if request.method == "POST":
         body = bytearray()
         async for part in request.stream():
@@ -147,8 +158,8 @@ async def asked(request: Request, now_us: int) -> Asked:
             if len(body) > _FORM_BYTES_MAX:
                 raise TooLarge(f"the form is larger than {_FORM_BYTES_MAX:,} bytes")
         try:
-            values |= parse_qs(body.decode(), keep_blank_values=True)
-        except ValueError as error:
+            values |= named(body.decode())
+        except UnicodeDecodeError as error:
             raise BadInput(f"the form cannot be read: {error}") from error
     flags = request.headers.get("x-loki-response-encoding-flags", "")
     return Asked(values, now_us * 1000, CATEGORIZE in flags)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import replace
 
 import numpy as np
@@ -13,10 +13,10 @@ from tailrace.errors import BadInput
 from tailrace.model.batch import LEVELS
 from tailrace.query.logql.parse import parse
 from tailrace.query.logql.pushdown import selecting
-from tailrace.query.logql.tree import LogQuery
+from tailrace.query.logql.tree import LogQuery, Matcher
 from tailrace.query.tree import Exists, Not
 from tailrace.serve.loki import answers
-from tailrace.serve.loki.asked import Asked
+from tailrace.serve.loki.asked import LIMIT, Asked
 from tailrace.serve.loki.evaluate import Evaluation, line_bytes, piped
 from tailrace.serve.loki.events import STREAM_ATTRIBUTE, UNKNOWN_SERVICE, frame_of, stream_labels
 from tailrace.serve.loki.fields import detected
@@ -67,11 +67,13 @@ def _label_values(evaluation: Evaluation, parameters: Asked) -> dict[str, set[st
             found.setdefault(name, set()).add(value)
     # Without streams of the Loki API nobody has to look at attributes: the stores know the columns' values better.
     own = replace(every, where=Not(Exists(_STREAM_FIELD))) if found else every
-    services = {figure.value for figure in snapshot.values(every, field="service", limit=_VALUES_MAX)}
+    services = {
+        figure.value or UNKNOWN_SERVICE for figure in snapshot.values(every, field="service", limit=_VALUES_MAX)
+    }
     if snapshot.count(replace(every, where=Not(Exists("service")))):
         services.add(UNKNOWN_SERVICE)
     levels = {figure.value.lower() for figure in snapshot.values(own, field="level", limit=len(LEVELS))}
-    hosts = {figure.value for figure in snapshot.values(own, field="host", limit=_VALUES_MAX)}
+    hosts = {figure.value for figure in snapshot.values(own, field="host", limit=_VALUES_MAX) if figure.value}
     for name, more in (("service_name", services), ("level", levels), ("host", hosts)):
         if more:
             found.setdefault(name, set()).update(more)
@@ -134,18 +136,23 @@ def volume_range(evaluation: Evaluation, parameters: Asked) -> bytes:
 
 def _volumes(evaluation: Evaluation, parameters: Asked, steps: Steps, range_ns: int) -> Vector:
     query = parameters.selector()
-    names = [name for text in parameters.values.get("targetLabels", []) for name in text.split(",") if name]
+    asked_for = [matcher.name for matcher in query.matchers]
+    targets = [name for text in parameters.values.get("targetLabels", []) for name in text.split(",") if name]
+    by_label = parameters.text("aggregateBy") == "labels"
+    # As in Loki: a stream needs every label that is aggregated into; without any, it is those of the selector.
+    missing = tuple(Matcher(name, "=~", ".+") for name in targets if name not in asked_for)
+    query = replace(query, matchers=(*query.matchers, *missing))
+    names = targets or ([] if by_label else asked_for)
     windows = Windows(steps, range_ns, 0)
     counter = Counter(windows)
     for frame in evaluation.frames(query, *windows.span_us()):
         columns = {name: column for name, column in frame.streams.items() if not names or name in names}
         counter.add(frame.time_us, *grouped(columns, len(frame)), line_bytes(frame))
     found = counter.vector(1.0)
-    kept = [place for place, each in enumerate(found.labels) if each]
-    found = Vector([found.labels[place] for place in kept], found.values[kept], found.present[kept])
-    if parameters.text("aggregateBy") == "labels":
+    if by_label:
         found = _by_label(found)
-    order = np.argsort(-found.values.sum(axis=1), kind="stable")[: parameters.limit()]
+    limit = LIMIT if parameters.text("limit") == "0" else parameters.limit()
+    order = np.argsort(-found.values.sum(axis=1), kind="stable")[: min(limit, answers.SERIES_MAX)]
     return Vector([found.labels[place] for place in order], found.values[order], found.present[order])
 
 
@@ -185,7 +192,7 @@ def field_values(evaluation: Evaluation, parameters: Asked, name: str) -> bytes:
     return orjson.dumps({"values": found, "limit": limit})
 
 
-def _newest(evaluation: Evaluation, parameters: Asked) -> list[Frame]:
+def _newest(evaluation: Evaluation, parameters: Asked) -> Iterator[Frame]:
     start_ns, end_ns = parameters.span_ns()
     rows = parameters.limit(_SAMPLE_ROWS, name="line_limit")
     return evaluation.lines(parameters.selector(), -(-start_ns // 1000), -(-end_ns // 1000), "desc", rows)

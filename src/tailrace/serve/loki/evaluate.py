@@ -31,8 +31,11 @@ from tailrace.store.duck import cursor_of
 from tailrace.store.port import Order, Selection, Snapshot
 
 _PART_ROWS = 8_192
+_PART_BYTES = 16 << 20
+"""Of the events that are worked on together: between two looks at the clock, and as columns in memory."""
 _FIRST_ROWS = 1_024
 _PAGE_ROWS_MAX = 65_536
+_PAGE_BYTES = 64 << 20
 """Of a log query's reading: what wants few lines and finds them soon reads little."""
 
 
@@ -50,6 +53,10 @@ class Work:
         """Raises `RetryLater` when the time is over."""
         self.lines += batch.num_rows
         self.bytes += int(pc.sum(pc.binary_length(batch.column("message"))).as_py() or 0)
+        self.check_time()
+
+    def check_time(self) -> None:
+        """Raises `RetryLater` when the time is over."""
         if time.monotonic() > self.until_s:
             raise RetryLater(
                 f"the query took more than {self.time_max_s:g} s (query.time_max_s); ask for a shorter time range"
@@ -73,33 +80,33 @@ class Evaluation:
         if start_us >= end_us:
             return
         for batch in self.snapshot.stream(Selection(selecting(query), start_us, end_us), order="asc"):
-            for part in _parts(batch):
+            for part in parts_of(batch):
                 self.work.count(part)
                 frame = piped(frame_of(part), query, needed)
                 if len(frame):
                     yield frame
 
-    def lines(self, query: tree.LogQuery, start_us: int, end_us: int, order: Order, limit: int) -> list[Frame]:
+    def lines(self, query: tree.LogQuery, start_us: int, end_us: int, order: Order, limit: int) -> Iterator[Frame]:
         """The first `limit` lines, in order; no more is read than it takes to find them."""
-        found: list[Frame] = []
         if start_us >= end_us:
-            return found
+            return
         selection = Selection(selecting(query), start_us, end_us)
-        rows, after = max(limit, _FIRST_ROWS), None
+        rows, after = _FIRST_ROWS, None
         while True:
             page = self.snapshot.search(selection, order=order, limit=rows, after=after)
-            for part in (part for batch in page.to_batches() for part in _parts(batch)):
+            for part in (part for batch in page.to_batches() for part in parts_of(batch)):
                 self.work.count(part)
                 frame = piped(frame_of(part), query)
                 frame = frame.filtered(np.arange(len(frame)) < limit)
                 limit -= len(frame)
                 if len(frame):
-                    found.append(frame)
+                    yield frame
                 if not limit:
-                    return found
+                    return
             if page.num_rows < rows:
-                return found
-            rows, after = min(rows * 4, _PAGE_ROWS_MAX), cursor_of(page)
+                return
+            fitting = rows * _PAGE_BYTES // max(page.nbytes, 1)
+            rows, after = max(min(rows * 4, fitting, _PAGE_ROWS_MAX), 1), cursor_of(page)
 
     # ---- series
 
@@ -140,7 +147,7 @@ class Evaluation:
         windows = Windows(steps, aggregation.range_ns, aggregation.offset_ns)
         grouping = _grouping(aggregation, grouping)
         counter = Counter(windows)
-        samples = Samples(windows, bytes_max=self._settings.memory_bytes_max)
+        samples = Samples(windows, bytes_max=self._settings.memory_bytes_max, check_time=self.work.check_time)
         needed = _needed(aggregation, grouping)
         start_us, end_us = windows.span_us()
         for frame in self.frames(_query(aggregation, needed), start_us, end_us, needed=needed):
@@ -171,10 +178,11 @@ class Evaluation:
 _ADDED = frozenset(("count_over_time", "rate", "bytes_over_time", "bytes_rate", "sum_over_time"))
 
 
-def _parts(batch: pa.RecordBatch) -> Iterator[pa.RecordBatch]:
+def parts_of(batch: pa.RecordBatch) -> Iterator[pa.RecordBatch]:
     """Each label is a column as long as its part of the batch: so many labels of so many lines fit into memory."""
-    for start in range(0, batch.num_rows, _PART_ROWS):
-        yield batch.slice(start, _PART_ROWS)
+    rows = max(min(_PART_ROWS, batch.num_rows * _PART_BYTES // max(batch.nbytes, 1)), 1)
+    for start in range(0, batch.num_rows, rows):
+        yield batch.slice(start, rows)
 
 
 def piped(frame: Frame, query: tree.LogQuery, needed: frozenset[str] | None = None) -> Frame:

@@ -28,8 +28,10 @@ UNKNOWN_SERVICE = "unknown_service"
 DETECTED_LEVEL = "detected_level"
 
 _SHORT_CHARACTERS = 128
+_SHORT_STREAM_CHARACTERS = 2048
+"""What is longer is not remembered, so that the caches have a bound."""
 _NO_LETTER = re.compile(r"[^A-Za-z0-9_]")
-_LABEL = re.compile(r'\s*([A-Za-z_][A-Za-z0-9_]*)\s*=\s*("(?:[^"\\]|\\.)*")\s*,?')
+_LABEL = re.compile(r'[{,]\s*([A-Za-z_][A-Za-z0-9_]*)\s*=\s*("(?:[^"\\]|\\.)*+")\s*(?=[,}])', re.DOTALL)
 
 
 def label_name(name: str) -> str:
@@ -46,11 +48,23 @@ def _label_name(name: str) -> str:
 _short_label_name = lru_cache(maxsize=16_384)(_label_name)
 
 
-@lru_cache(maxsize=4096)
 def stream_labels(text: str) -> tuple[tuple[str, str], ...]:
-    """The labels of `{a="b", c="d"}`; empty values are no labels."""
-    labels = ((match[1], unquoted(match[2]) or "") for match in _LABEL.finditer(text.strip().strip("{}")))
-    return tuple((name, value) for name, value in labels if value)
+    """The labels of `{a="b", c="d"}`, up to what is none; empty values are no labels."""
+    return _short_stream_labels(text) if len(text) <= _SHORT_STREAM_CHARACTERS else _stream_labels(text)
+
+
+def _stream_labels(text: str) -> tuple[tuple[str, str], ...]:
+    labels: list[tuple[str, str]] = []
+    end = 0
+    # One behind the other: anybody may send such an attribute, and a search would try every place of it.
+    while match := _LABEL.match(text, end):
+        end = match.end()
+        if value := unquoted(match[2]):
+            labels.append((match[1], value))
+    return tuple(labels)
+
+
+_short_stream_labels = lru_cache(maxsize=4096)(_stream_labels)
 
 
 def frame_of(events: pa.RecordBatch) -> Frame:
@@ -117,7 +131,7 @@ class _Source:
     def _made(self, name: str) -> pa.StringArray:
         own = self._attribute(name)
         if name in ("trace_id", "span_id"):
-            own = pc.coalesce(self._events.column(name), own)
+            own = pc.coalesce(_filled(self._events.column(name)), own)
         if name == DETECTED_LEVEL:
             level = pc.utf8_lower(self._events.column("level"))
             own = pc.coalesce(own, level, pa.scalar("unknown"))
@@ -145,9 +159,9 @@ class _Source:
         events = self._events
         texts = self._raw_attribute(STREAM_ATTRIBUTE)
         self._from_loki = present(texts)
-        service = pc.coalesce(events.column("service"), pa.scalar(UNKNOWN_SERVICE))
+        service = pc.coalesce(_filled(events.column("service")), pa.scalar(UNKNOWN_SERVICE))
         columns = {"service_name": service}
-        others = {"level": pc.utf8_lower(events.column("level")), "host": events.column("host")}
+        others = {"level": pc.utf8_lower(events.column("level")), "host": _filled(events.column("host"))}
         columns |= {name: without(column, self._from_loki) for name, column in others.items()}
         if not self._from_loki.any():
             return columns
@@ -164,3 +178,11 @@ class _Source:
             return pa.nulls(self._length, pa.string())
         code = self._known.index(key)
         return self._items_at(self._order[self._bounds[code] : self._bounds[code + 1]])
+
+
+def _filled(column: pa.StringArray) -> pa.StringArray:
+    """An empty text is no label's value."""
+    empty = pc.equal(column, "")
+    if not pc.any(empty).as_py():
+        return column
+    return pc.if_else(pc.fill_null(empty, False), pa.scalar(None, pa.string()), column)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 from typing import Literal
 
@@ -43,7 +43,7 @@ def kind_of(values: set[str]) -> Kind:
     return "bytes" if all(bytes_of(value) is not None for value in values) else "string"
 
 
-def detected(frames: Sequence[Frame]) -> list[Field]:
+def detected(frames: Iterable[Frame]) -> list[Field]:
     """By name."""
     found: dict[str, Field] = {}
     for frame in (part for whole in frames for part in whole.parts(_PART_ROWS)):

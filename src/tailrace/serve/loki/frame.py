@@ -14,6 +14,8 @@ import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from tailrace.query.leaves import SURROGATE
+
 Mask = npt.NDArray[np.bool_]
 Columns = Mapping[str, pa.StringArray]
 
@@ -210,8 +212,15 @@ def text_column(values: Iterable[str | None]) -> pa.StringArray:
     try:
         return pa.array(texts, pa.string())
     except UnicodeEncodeError:
-        clean = [None if text is None else text.encode("utf-16", "surrogatepass") for text in texts]
-        return pa.array([None if b is None else b.decode("utf-16", "replace").replace("\ufffd", " ") for b in clean])
+        return pa.array([None if text is None else _paired(text) for text in texts], pa.string())
+
+
+def _paired(text: str) -> str:
+    """Two halves of a pair, written as two escapes, are their character."""
+    if not SURROGATE.search(text):
+        return text
+    joined = text.encode("utf-16", "surrogatepass").decode("utf-16", "surrogatepass")
+    return SURROGATE.sub(" ", joined)
 
 
 def sparse_column(rows: Sequence[int], values: Sequence[str], length: int) -> pa.StringArray:

@@ -21,6 +21,8 @@ Present = npt.NDArray[np.bool_]
 
 CELLS_MAX = 2_000_000
 """Series times steps of one range: 16 MB for each of the few copies that are made of their values."""
+_SHARE_VALUES = 16_000_000
+"""Of windows, between two looks at the clock; those of them that overlap counted several times."""
 _SAMPLE_BYTES = 96
 """What a kept line takes at most while its values are sorted."""
 
@@ -74,12 +76,14 @@ class Counter:
 class Samples:
     """The value of each line, kept until all are here."""
 
-    def __init__(self, windows: Windows, *, bytes_max: int) -> None:
+    def __init__(self, windows: Windows, *, bytes_max: int, check_time: Callable[[], None]) -> None:
+        """`check_time` is called now and then while values are worked on; what it raises ends that."""
         self._windows = windows
         self._numbers = SeriesNumbers()
         self._parts: list[tuple[npt.NDArray[np.int64], Codes, Values]] = []
         self._count = 0
         self._count_max = bytes_max // _SAMPLE_BYTES
+        self._check_time = check_time
 
     def add(self, time_us: npt.NDArray[np.int64], codes: Codes, labels: list[Labels], values: Values) -> None:
         self._count += len(values)
@@ -109,9 +113,18 @@ class Samples:
             high = np.searchsorted(time_ns[part], ends_ns, side="right")
             some = high > low
             present[series] = some
-            if some.any():
-                result[series, some] = aggregate(values[part], low[some], high[some])
+            filled = np.flatnonzero(some)
+            for share in _shares(filled, high - low) if aggregate.by_window else [filled]:
+                self._check_time()
+                if len(share):
+                    result[series, share] = aggregate.of(values[part], low[share], high[share])
         return Vector(labels, result, present)
+
+
+def _shares(windows: Times, lengths: Times) -> list[Times]:
+    """The windows in shares that take about the same time; a window alone takes as long as a thousand values."""
+    read = np.cumsum(lengths[windows] + 1_000)
+    return np.split(windows, np.flatnonzero(np.diff(read // _SHARE_VALUES)) + 1)
 
 
 def _check_cells(series: int, steps: int) -> None:
@@ -122,11 +135,16 @@ def _check_cells(series: int, steps: int) -> None:
         )
 
 
-Aggregate = Callable[[Values, Times, Times], Values]
-"""For windows `[low, high)` into the values of one series, none of them empty."""
+@dataclass(frozen=True, slots=True)
+class Aggregate:
+    """`of` gives a value for each of the windows `[low, high)` into the values of one series, none of them empty."""
+
+    of: Callable[[Values, Times, Times], Values]
+    by_window: bool = False
+    """It looks at each value of each window, so that windows over each other are work for each."""
 
 
-def _reduced(ufunc: np.ufunc) -> Aggregate:
+def _reduced(ufunc: np.ufunc) -> Callable[[Values, Times, Times], Values]:
     def aggregate(values: Values, low: Times, high: Times) -> Values:
         padded = np.append(values, 0.0)
         reduced: Values = ufunc.reduceat(padded, np.column_stack((low, high)).ravel())[::2]
@@ -169,21 +187,29 @@ def quantile(q: float) -> Aggregate:
     def aggregate(values: Values, low: Times, high: Times) -> Values:
         if not 0 <= q <= 1:
             return np.full(len(low), -np.inf if q < 0 else np.inf)
-        return np.array([np.quantile(values[a:b], q) for a, b in zip(low, high, strict=True)])
+        return np.array([_quantile(q, values[a:b]) for a, b in zip(low.tolist(), high.tolist(), strict=True)])
 
-    return aggregate
+    return Aggregate(aggregate, by_window=True)
+
+
+def _quantile(q: float, values: Values) -> float:
+    rank = q * (len(values) - 1)
+    low = int(rank)
+    high = min(low + 1, len(values) - 1)
+    ranked = np.partition(values, (low, high))
+    return float(ranked[low] * (1 - (rank - low)) + ranked[high] * (rank - low))
 
 
 AGGREGATES: dict[str, Aggregate] = {
-    "sum_over_time": _sum,
-    "rate": _sum,
-    "rate_counter": _increase,
-    "avg_over_time": _mean,
-    "min_over_time": _reduced(np.minimum),
-    "max_over_time": _reduced(np.maximum),
-    "stdvar_over_time": _variance,
-    "stddev_over_time": _deviation,
-    "first_over_time": lambda values, low, high: values[low],
-    "last_over_time": lambda values, low, high: values[high - 1],
+    "sum_over_time": Aggregate(_sum),
+    "rate": Aggregate(_sum),
+    "rate_counter": Aggregate(_increase),
+    "avg_over_time": Aggregate(_mean),
+    "min_over_time": Aggregate(_reduced(np.minimum), by_window=True),
+    "max_over_time": Aggregate(_reduced(np.maximum), by_window=True),
+    "stdvar_over_time": Aggregate(_variance),
+    "stddev_over_time": Aggregate(_deviation),
+    "first_over_time": Aggregate(lambda values, low, high: values[low]),
+    "last_over_time": Aggregate(lambda values, low, high: values[high - 1]),
 }
 """By the operation's name; `rate`s are still to be divided by the range's seconds."""

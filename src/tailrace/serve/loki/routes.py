@@ -117,6 +117,8 @@ def query(evaluation: Evaluation, parameters: Asked) -> bytes:
 def query_range(evaluation: Evaluation, parameters: Asked) -> bytes:
     found = parameters.query()
     if isinstance(found, LogQuery):
+        if parameters.text("interval") not in ("", "0"):
+            raise BadInput("interval is not supported here; a smaller limit gives fewer lines")
         start_ns, end_ns = parameters.span_ns()
         frames = evaluation.lines(
             found, -(-start_ns // 1000), -(-end_ns // 1000), parameters.direction(), parameters.limit()

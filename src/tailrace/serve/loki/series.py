@@ -19,6 +19,11 @@ Labels = tuple[tuple[str, str], ...]
 NAMES_MAX = 2_000
 """Different labels of one part of the lines: each is a column."""
 
+SERIES_BYTES_MAX = 256 << 20
+"""Of the labels of all series of a range, or of the streams of a list."""
+_LABEL_BYTES = 200
+"""What a label takes as Python objects, beside its value's characters."""
+
 Codes = npt.NDArray[np.int64]
 
 
@@ -70,13 +75,20 @@ class SeriesNumbers:
     def __init__(self) -> None:
         self.labels: list[Labels] = []
         self._numbers: dict[Labels, int] = {}
+        self._bytes = 0
 
     def of(self, codes: Codes, labels: Sequence[Labels]) -> Codes:
-        """Numbers that hold for every batch, for numbers that hold for one."""
+        """Numbers that hold for every batch, for numbers that hold for one. Raises `QueryError` for too many."""
         numbers = np.empty(len(labels), np.int64)
         for place, each in enumerate(labels):
             number = self._numbers.setdefault(each, len(self.labels))
             if number == len(self.labels):
                 self.labels.append(each)
+                self._bytes += sum(_LABEL_BYTES + len(value) for _, value in each)
+                if self._bytes > SERIES_BYTES_MAX:
+                    raise QueryError(
+                        f"the {number:,} series met so far have too many labels to be held in memory; group them "
+                        "with by (…), or select fewer streams"
+                    )
             numbers[place] = number
         return numbers[codes] if len(labels) else codes

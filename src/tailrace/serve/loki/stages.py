@@ -29,7 +29,7 @@ from tailrace.serve.loki.frame import ERROR, ERROR_DETAILS, Frame, Mask, present
 from tailrace.serve.loki.labels_match import holds, matched
 from tailrace.serve.loki.parsers import parsed
 
-_COLOURS = r"\x1b\[[0-9:;<=>?]*[ -/]*[@-~]|\x1b\][^\x07\x1b]*(?:\x07|\x1b\\\\)|\x1b[ -/]*[0-~]|\x{9b}[0-9;?]*[@-~]"
+_COLOURS = r"\x1b\[[0-9:;<=>?]*[ -/]*[@-~]|\x1b\][^\x07\x1b]*(?:\x07|\x1b\\)|\x1b[ -/]*[0-~]|\x{9b}[0-9;?]*[@-~]"
 """Escape sequences of ECMA-48, as terminals understand them."""
 
 

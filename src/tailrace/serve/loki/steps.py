@@ -13,7 +13,7 @@ import numpy.typing as npt
 from tailrace.errors import QueryError
 
 POINTS_MAX = 11_000
-"""Steps of one answer, as in Prometheus and Loki: more are seen by nobody."""
+"""Steps behind the first of one answer, as in Prometheus and Loki: more are seen by nobody."""
 
 Times = npt.NDArray[np.int64]
 
@@ -32,7 +32,7 @@ class Steps:
 
     def checked(self) -> Steps:
         """The same. Raises `QueryError` for more steps than are answered."""
-        if self.count > POINTS_MAX:
+        if self.count > POINTS_MAX + 1:
             raise QueryError(
                 f"exceeded maximum resolution of {POINTS_MAX:,} points per time series; "
                 "try increasing the value of the step parameter"

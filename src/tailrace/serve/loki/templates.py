@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import re
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Iterable
 
 from tailrace.serve.loki.frame import Frame
 from tailrace.serve.loki.steps import Steps
@@ -16,7 +16,9 @@ from tailrace.serve.loki.steps import Steps
 PATTERNS_MAX = 300
 """Patterns of one answer, the most frequent first."""
 _WORDS_MAX = 80
-_VARYING = re.compile(r"[^\s=:,;()\[\]{}\"'<>]*\d[^\s=:,;()\[\]{}\"'<>]*")
+_LINE_CHARACTERS_MAX = 4_096
+_WORD = re.compile(r"[^\s=:,;()\[\]{}\"'<>]++")
+_DIGIT = re.compile(r"\d")
 _REPEATED = re.compile(r"<_>(?:[:.,/-]?<_>)+")
 
 Samples = list[tuple[int, int]]
@@ -24,11 +26,12 @@ Samples = list[tuple[int, int]]
 
 def masked(line: str) -> str:
     """`took 25ms for 10.0.0.1:80` is `took <_> for <_>`."""
-    words = line.split(" ", _WORDS_MAX)[:_WORDS_MAX]
-    return _REPEATED.sub("<_>", _VARYING.sub("<_>", " ".join(words)))
+    words = line[:_LINE_CHARACTERS_MAX].split(" ", _WORDS_MAX)[:_WORDS_MAX]
+    varying = _WORD.sub(lambda word: "<_>" if _DIGIT.search(word[0]) else word[0], " ".join(words))
+    return _REPEATED.sub("<_>", varying)
 
 
-def clustered(frames: Sequence[Frame], steps: Steps) -> list[tuple[str, Samples]]:
+def clustered(frames: Iterable[Frame], steps: Steps) -> list[tuple[str, Samples]]:
     """Patterns with the number of lines for each step, by its second."""
     counts: dict[str, Counter[int]] = {}
     for frame in frames:

@@ -14,7 +14,7 @@ from tailrace.errors import QueryError
 from tailrace.query.logql.checks import COMPARISONS
 from tailrace.query.logql.regexes import all_captures, expanded, whole
 from tailrace.query.logql.tree import Binary, Grouping, LabelReplace, Matching, VectorAggregation
-from tailrace.serve.loki.ranges import Present, Values, Vector
+from tailrace.serve.loki.ranges import Present, Values, Vector, empty_vector
 from tailrace.serve.loki.series import Labels
 
 
@@ -86,10 +86,10 @@ def _ranked(vector: Vector, groups: Any, aggregation: VectorAggregation) -> Vect
     sign = -1.0 if aggregation.operation == "topk" else 1.0
     present = np.zeros_like(vector.present)
     for members in groups:
-        # Absent and NaN come last; the series first met wins a draw.
+        # NaN comes last of those that are there; the series first met wins a draw.
         there = vector.present[members]
-        keys = np.where(there & ~np.isnan(vector.values[members]), sign * vector.values[members], np.inf)
-        order = np.argsort(np.where(there, keys, np.inf), axis=0, kind="stable")
+        keys = sign * vector.values[members]
+        order = np.lexsort((keys, np.isnan(keys), ~there), axis=0)
         ranks = np.empty_like(order)
         np.put_along_axis(ranks, order, np.arange(len(members))[:, None], axis=0)
         present[members] = there & (ranks < count)
@@ -198,10 +198,9 @@ def _matched(left: Vector, right: Vector, binary: Binary) -> Vector:
     many, one = (right, left) if matching.many == "right" else (left, right)
     ones = _by_signature(one, matching)
     _check_unique(one, ones, "left" if matching.many == "right" else "right")
-    labels: list[Labels] = []
-    values: list[Values] = []
-    present: list[Present] = []
-    taken: dict[Labels, list[Present]] = {}
+    steps = left.values.shape[1]
+    # For each labels of the result: the values, where there is one, and where two series were matched at all.
+    rows: dict[Labels, tuple[Values, Present, Present]] = {}
     for series, own in enumerate(many.labels):
         signature = _signature(own, matching)
         for other in ones.get(signature, ()):
@@ -209,19 +208,27 @@ def _matched(left: Vector, right: Vector, binary: Binary) -> Vector:
             if not there.any():
                 continue
             result = _result_labels(own, one.labels[other], matching)
-            _check_match(taken.setdefault(result if matching.many else signature, []), there, matching)
+            if result not in rows:
+                rows[result] = np.zeros(steps), np.zeros(steps, bool), np.zeros(steps, bool)
+            values, present, taken = rows[result]
+            if (taken & there).any():
+                raise QueryError(
+                    "multiple matches for labels: grouping labels must ensure unique matches"
+                    if matching.many
+                    else "multiple matches for labels: many-to-one matching must be explicit (group_left/group_right)"
+                )
+            taken |= there
             sides = [many.values[series], one.values[other]]
             lhs, rhs = sides[::-1] if matching.many == "right" else sides
             found = calculated(binary.operator, lhs, rhs)
             if binary.operator in COMPARISONS and not binary.as_bool:
                 there, found = there & (found == 1), lhs
-            labels.append(result)
-            values.append(found)
-            present.append(there)
-    if not labels:
-        steps = left.values.shape[1]
-        return Vector([], np.zeros((0, steps)), np.zeros((0, steps), bool))
-    return merged(Vector(labels, np.array(values), np.array(present)))
+            values[there] = found[there]
+            present |= there
+    if not rows:
+        return empty_vector(steps)
+    values, present, _ = (np.array(column) for column in zip(*rows.values(), strict=True))
+    return Vector(list(rows), values, present)
 
 
 def _check_unique(vector: Vector, by_signature: dict[Labels, list[int]], side: str) -> None:
@@ -231,16 +238,6 @@ def _check_unique(vector: Vector, by_signature: dict[Labels, list[int]], side: s
                 f"found duplicate series on the {side} hand-side;many-to-many matching not allowed: matching labels "
                 "must be unique on one side"
             )
-
-
-def _check_match(taken: list[Present], there: Present, matching: Matching) -> None:
-    if any((other & there).any() for other in taken):
-        if matching.many:
-            raise QueryError("multiple matches for labels: grouping labels must ensure unique matches")
-        raise QueryError(
-            "multiple matches for labels: many-to-one matching must be explicit (group_left/group_right)"
-        )
-    taken.append(there)
 
 
 def _result_labels(many: Labels, one: Labels, matching: Matching) -> Labels:
