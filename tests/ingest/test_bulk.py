@@ -176,6 +176,7 @@ def test_actions_that_would_change_an_event_are_refused_one_by_one() -> None:
         ('{"index":{}}', "line 1 has no document"),
         ('{"update":{"_id":"1"}}\n', "line 1 has no document"),
         (b'{"index":{"_id":"\xff"}}\n{}\n', "invalid UTF-8"),
+        ('{"\\ud800":{}}\n{}\n', "line [1], expected field"),
     ],
 )
 def test_an_action_that_cannot_be_read_refuses_the_request(body: str | bytes, told: str) -> None:
@@ -183,6 +184,7 @@ def test_an_action_that_cannot_be_read_refuses_the_request(body: str | bytes, to
     with pytest.raises(BadInput) as caught:
         decode(body)
     assert told in str(caught.value)
+    assert json.loads(error_body(400, "t", str(caught.value)))["error"]["reason"] == str(caught.value)
 
 
 def test_limits_hold(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -197,12 +199,23 @@ def test_limits_hold(monkeypatch: pytest.MonkeyPatch) -> None:
     assert statuses(decode('{"index":{"_id":"%s"}}\n{}\n' % ("x" * 513))) == [400]
     assert statuses(decode('{"index":{"_id":""}}\n{}\n')) == [400]
     assert statuses(decode('{"index":{"_index":"%s"}}\n{}\n' % ("x" * 256))) == [400]
+    assert statuses(decode('{"index":{}}\n{}\n', index="é" * 127)) == [201]
+    with pytest.raises(BadInput, match="index name"):
+        decode('{"index":{}}\n{}\n', index="é" * 128)
     monkeypatch.setattr(actions, "ITEMS_MAX", 3)
     assert statuses(decode('{"index":{}}\n{}\n' * 3)) == [201] * 3
     with pytest.raises(TooLarge):
         decode('{"index":{}}\n{}\n' * 4)
 
 
+def test_ids_without_a_place_in_unicode_are_told_apart_from_others() -> None:
+    """Half of a surrogate pair is no question mark, which may be another document's id."""
+    decoded = decode('{"index":{"_id":"\\ud800"}}\n{}\n{"index":{"_id":"?"}}\n{}\n')
+    assert statuses(decoded) == [201, 201]
+    assert [each["_id"] for each in attributes(decoded)] == ["\ufffd", "?"]
+
+
+@pytest.mark.slow
 def test_of_very_many_bad_documents_the_first_are_told() -> None:
     """The others share an outcome and a dead letter, with all their bytes; each is still answered 400."""
     count = REJECTED_MAX + 500
@@ -289,7 +302,9 @@ def test_single_documents() -> None:
     assert (status, body["_id"]) == (201, PREFIX + "000000")
     decoded, status, body = one(b'{"message":')
     assert (status, body["error"]["type"]) == (400, "document_parsing_exception")
-    assert [each.raw for each in decoded.rejected] == [b'{"message":']
+    assert [(each.line, each.raw) for each in decoded.rejected] == [(1, b'{"message":')]
+    broken = b'{\n"a": 1,\n"b":}'
+    assert [(each.line, each.raw) for each in one(broken)[0].rejected] == [(1, broken)]
     recent = RecentDocuments()
     recent.add(one(b"{}", id="7")[0].documents)
     assert one(b"{}", id="7", seen=recent)[1:][0] == 200
@@ -383,6 +398,7 @@ def _oracle(items: Sequence[tuple[str, dict[str, Any], bytes]]) -> tuple[list[An
     return events, told
 
 
+@pytest.mark.slow
 @given(bulk_bodies())
 def test_every_body_is_read_as_plain_python_reads_it(made: tuple[bytes, list[Any]]) -> None:
     """Whatever way actions and documents are written: the same events and the same answers."""

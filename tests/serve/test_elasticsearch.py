@@ -93,7 +93,8 @@ def test_a_document_that_was_made_durable_is_not_appended_again(house: House, el
     assert elastic.request("PUT", "/web/_create/3", content=b'{"message"').status_code == 400
     assert elastic.request("POST", "/web/_create/3", content=b'{"message":"m3"}').status_code == 201
     assert elastic.request("POST", "/web/_doc", content=b'{"message":"m4"}').json()["_id"]
-    assert [message for message, _ in stored(house)] == ["m1", "m2", "m3", "m4"]
+    assert elastic.request("PUT", "/web/_doc/a%2Fb", content=b'{"message":"m5"}').json()["_id"] == "a/b"
+    assert [message for message, _ in stored(house)] == ["m1", "m2", "m3", "m4", "m5"]
 
 
 @pytest.mark.parametrize(

@@ -89,21 +89,13 @@ def key_and_time(claim: str) -> tuple[str, int | None]:
 
 def document_claims(events: pa.RecordBatch) -> tuple[npt.NDArray[np.int64], Sequence[str]]:
     """The rows that have a DOCUMENT_ID, rising, and their claims, from a batch with the columns of EVENT_SCHEMA."""
-    ids, id_rows = _attribute(events, DOCUMENT_ID)
-    if not len(id_rows):
-        return id_rows, []
-    index_texts, index_rows = _attribute(events, DOCUMENT_INDEX)
-    index_of = dict(zip(index_rows.tolist(), index_texts.to_pylist(), strict=True))
-    times_us = events.column("observed_timestamp").cast(pa.int64()).take(pa.array(id_rows)).to_pylist()
-    digests = [
-        document_digest(index_of.get(row, "").encode(), id.encode())
-        for row, id in zip(id_rows.tolist(), ids.to_pylist(), strict=True)
-    ]
-    claims = [
-        f"{_DOCUMENT}{at_us}/{urlsafe_b64encode(digest).decode()}"
-        for at_us, digest in zip(times_us, digests, strict=True)
-    ]
-    return id_rows, claims
+    rows, indices, ids = _documents(events)
+    times_us = events.column("observed_timestamp").cast(pa.int64()).take(pa.array(rows)).to_pylist()
+    claims = []
+    for at_us, index, id in zip(times_us, indices.to_pylist(), ids.to_pylist(), strict=True):
+        digest = urlsafe_b64encode(document_digest(index.encode(), id.encode())).decode()
+        claims.append(f"{_DOCUMENT}{at_us}/{digest}")
+    return rows, claims
 
 
 def document_digest(index: bytes, id: bytes) -> bytes:
@@ -116,15 +108,25 @@ def document_of_key(key: str) -> bytes:
     return urlsafe_b64decode(key.removeprefix(_DOCUMENT))
 
 
-def has_only_ids_of(events: pa.RecordBatch, before: pa.RecordBatch) -> bool:
-    """Whether every DOCUMENT_ID in `events` is one of `before`'s: otherwise they are not what the client said, and
-    events that differ might be taken for one."""
-    return (
-        events is before
-        or pc.all(
-            pc.is_in(_attribute(events, DOCUMENT_ID)[0], _attribute(before, DOCUMENT_ID)[0]), min_count=0
-        ).as_py()
-    )
+def has_only_documents_of(events: pa.RecordBatch, before: pa.RecordBatch) -> bool:
+    """Whether every DOCUMENT_ID in `events` stands with an index with which one of `before`'s does: otherwise they
+    are not what the client said, and events that differ might be taken for one."""
+    if events is before:
+        return True
+    named = [
+        pc.binary_join_element_wise(pc.binary_length(indices).cast(pa.string()), indices, ids, ":")
+        for _, indices, ids in (_documents(events), _documents(before))
+    ]
+    return bool(pc.all(pc.is_in(*named), min_count=0).as_py())
+
+
+def _documents(events: pa.RecordBatch) -> tuple[npt.NDArray[np.int64], pa.StringArray, pa.StringArray]:
+    """The rows that have a DOCUMENT_ID, their DOCUMENT_INDEX, "" where there is none, and that id."""
+    ids, rows = _attribute(events, DOCUMENT_ID)
+    indices, index_rows = _attribute(events, DOCUMENT_INDEX)
+    places = np.searchsorted(index_rows, rows)
+    lacking = ~np.isin(rows, index_rows)
+    return rows, indices.take(pa.array(places, mask=lacking)).fill_null(""), ids
 
 
 def _attribute(events: pa.RecordBatch, name: str) -> tuple[pa.StringArray, npt.NDArray[np.int64]]:

@@ -16,6 +16,11 @@ from tailrace.query.times import parse_absolute_time
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _MICROSECOND = timedelta(microseconds=1)
+
+FIRST_US = (datetime.min.replace(tzinfo=UTC) - _EPOCH) // _MICROSECOND
+LAST_US = (datetime.max.replace(tzinfo=UTC) - _EPOCH) // _MICROSECOND
+"""The first and the last microsecond of the years 1 to 9999."""
+
 _STEP = re.compile(r"([+-])(\d{0,9})([yMwdhHms])|/([yMwdhHms])")
 _STEPS = re.compile(rf"(?:{_STEP.pattern})*")
 _UNITS = {
@@ -39,16 +44,20 @@ def date_span_us(value: object, *, now_us: int, epoch: str | None = None) -> tup
     text = str(value).strip()
     if not isinstance(value, str) or (epoch is not None and re.fullmatch(r"-?\d+(\.\d+)?", text)):
         unit_us = 1_000_000 if epoch == "epoch_second" else 1000
-        start_us = int(float(text) * unit_us)
-        return _checked(start_us, text), _checked(start_us + unit_us, text)
+        start = float(text) * unit_us
+        if not FIRST_US <= start <= LAST_US - unit_us:
+            raise QueryError(f"{text[:40]} is not a time between the years 1 and 9999")
+        return int(start), int(start) + unit_us
     anchor, separator, steps = text.partition("||")
     if text.startswith("now"):
         return _after(now_us, now_us + 1, text[3:], text)
     span = parse_absolute_time(anchor)
     if span is None:
         if re.fullmatch(r"-?\d+", anchor):
-            return date_span_us(int(anchor), now_us=now_us)
-        raise QueryError(f"{text!r} is not a time: write ISO 8601, epoch milliseconds, or date math like now-15m")
+            return date_span_us(anchor, now_us=now_us, epoch="epoch_millis")
+        raise QueryError(
+            f"{text[:100]!r} is not a time: write ISO 8601, epoch milliseconds, or date math like now-15m"
+        )
     return _after(*span, steps, text) if separator else span
 
 
@@ -66,14 +75,6 @@ def _after(start_us: int, end_us: int, steps: str, text: str) -> tuple[int, int]
     except (OverflowError, ValueError) as error:
         raise QueryError(f"{text!r} leaves the years 1 to 9999") from error
     return start_us, end_us
-
-
-def _checked(time_us: int, text: str) -> int:
-    try:
-        _moment(time_us)
-    except OverflowError as error:
-        raise QueryError(f"{text} is not a time between the years 1 and 9999") from error
-    return time_us
 
 
 def _moment(time_us: int) -> datetime:

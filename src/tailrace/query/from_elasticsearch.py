@@ -11,7 +11,7 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from tailrace.errors import QueryError
-from tailrace.query.date_math import date_span_us, iso_us
+from tailrace.query.date_math import FIRST_US, LAST_US, date_span_us, iso_us
 from tailrace.query.lucene import FIELD_ALIASES, parse
 from tailrace.query.tokens import tokens
 from tailrace.query.tree import (
@@ -33,6 +33,15 @@ NOTHING = Not(All())
 
 # A query that nests deeper was not written by anybody.
 _DEPTH_MAX = 32
+
+# What changes nothing here, of any clause: scores, and how far a pattern may be rewritten.
+_NEUTRAL = frozenset(
+    {
+        *("boost", "_name", "lenient", "rewrite", "case_insensitive", "analyze_wildcard", "allow_leading_wildcard"),
+        *("auto_generate_synonyms_phrase_query", "max_determinized_states", "max_expansions", "prefix_length"),
+        *("fuzzy_transpositions", "fuzzy_max_expansions", "fuzzy_prefix_length", "zero_terms_query", "tie_breaker"),
+    }
+)
 
 _EPOCH_FORMATS = re.compile(r"\b(epoch_millis|epoch_second)\b")
 
@@ -85,14 +94,16 @@ def _bool(body: Mapping[str, Any], now_us: int, depth: int) -> Node:
 
 
 def _query_string(body: object, _: int) -> Node:
-    asked = _object(body, "query_string")
+    asked = _options(
+        _object(body, "query_string"), "query_string", "query", "default_operator", "fields", "default_field"
+    )
     if str(asked.get("default_operator", "and")).lower() != "and":
         raise QueryError("query_string: default_operator OR is not supported; write OR between the words")
-    fields = asked.get("fields", [asked["default_field"]] if "default_field" in asked else ["*"])
+    fields = _fields(asked.get("fields", asked.get("default_field")), "query_string")
     text = str(asked.get("query", ""))
     if not text.strip() or text.strip() == "*":
         return All()
-    if fields == ["*"] or fields == []:
+    if fields == ["*"]:
         return parse(text)
     return _any([parse(f"{name}:({text})") for name in fields])
 
@@ -119,12 +130,10 @@ def _equal(field: str, value: object, now_us: int) -> Node:
 def _match(body: object, now_us: int) -> Node:
     name, options = _only(_object(body, "match"), "match")
     asked = options if isinstance(options, dict) else {"query": options}
-    return _matching(field_of(name), asked, now_us)
+    return _matching(field_of(name), _options(asked, "match", "query", "operator"), now_us)
 
 
 def _matching(field: str, asked: Mapping[str, Any], now_us: int) -> Node:
-    if asked.get("fuzziness") not in (None, 0, "0"):
-        raise QueryError("match: fuzziness is not supported")
     value = asked.get("query")
     words = tokens(_text(value, field))
     if field not in TEXT_FIELDS or len(words) < 2:
@@ -139,10 +148,12 @@ def _match_phrase(body: object, now_us: int) -> Node:
 
 
 def _multi_match(body: object, now_us: int) -> Node:
-    asked = _object(body, "multi_match")
-    fields = [str(name).partition("^")[0] for name in asked.get("fields", ["*"])]
-    if asked.get("type", "best_fields") == "phrase":
-        asked = {**asked, "operator": "and"}
+    asked = _options(_object(body, "multi_match"), "multi_match", "query", "operator", "fields", "type")
+    fields = _fields(asked.get("fields"), "multi_match")
+    kind = asked.get("type", "best_fields")
+    if kind not in ("best_fields", "most_fields", "phrase"):
+        raise QueryError(f"multi_match: the type {kind!r} is not supported")
+    if kind == "phrase":
         return _any([Phrase(None if name == "*" else field_of(name), str(asked.get("query"))) for name in fields])
     if fields == ["*"]:
         words = tokens(str(asked.get("query")))
@@ -181,15 +192,18 @@ def _bound(asked: Mapping[str, Any], without: str, with_it: str, old: str, old_w
 
 
 def _between(field: str, start_us: int | None, end_us: int | None) -> Node:
-    if start_us is not None and end_us is not None and start_us >= end_us:
+    """A bound at the end of time is none: 31 December 9999 is how some write that."""
+    start_us = FIRST_US if start_us is None else max(start_us, FIRST_US)
+    end_us = LAST_US + 1 if end_us is None else min(end_us, LAST_US + 1)
+    if start_us >= end_us:
         return NOTHING
-    low = None if start_us is None else iso_us(start_us)
-    high = None if end_us is None else iso_us(end_us)
+    low = None if start_us == FIRST_US else iso_us(start_us)
+    high = None if end_us > LAST_US else iso_us(end_us)
     return Range(field, low, high, include_low=True, include_high=False)
 
 
 def _exists(body: object, _: int) -> Node:
-    return Exists(field_of(str(_object(body, "exists").get("field", ""))))
+    return Exists(field_of(str(_options(_object(body, "exists"), "exists", "field").get("field", ""))))
 
 
 def _prefix(body: object, _: int) -> Node:
@@ -199,8 +213,10 @@ def _prefix(body: object, _: int) -> Node:
 
 def _wildcard(body: object, _: int) -> Node:
     name, options = _only(_object(body, "wildcard"), "wildcard")
-    pattern = options.get("value", options.get("wildcard")) if isinstance(options, dict) else options
-    return Wildcard(field_of(name), _text(pattern, name))
+    if isinstance(options, dict):
+        asked = _options(options, "wildcard", "value", "wildcard")
+        options = asked.get("value", asked.get("wildcard"))
+    return Wildcard(field_of(name), _text(options, name))
 
 
 def _regexp(body: object, _: int) -> Node:
@@ -210,7 +226,8 @@ def _regexp(body: object, _: int) -> Node:
 
 
 def _ids(body: object, _: int) -> Node:
-    return _any([Phrase("_id", str(value)) for value in _object(body, "ids").get("values", [])])
+    values = _object(body, "ids").get("values", [])
+    return _any([Phrase("_id", _text(value, "_id")) for value in (values if isinstance(values, list) else [values])])
 
 
 _CLAUSES: Mapping[str, Callable[[object, int], Node]] = {
@@ -234,7 +251,27 @@ _CLAUSES: Mapping[str, Callable[[object, int], Node]] = {
 
 def _field_value(body: object, clause: str, member: str) -> tuple[str, object]:
     name, options = _only(_object(body, clause), clause)
-    return field_of(name), options.get(member) if isinstance(options, dict) else options
+    if isinstance(options, dict):
+        options = _options(options, clause, member).get(member)
+    return field_of(name), options
+
+
+def _options(asked: Mapping[str, Any], clause: str, *known: str) -> Mapping[str, Any]:
+    """The same, when it has nothing but what is known. Switched off, an option is as good as absent."""
+    given = {option for option, value in asked.items() if value not in (None, False, 0, "0")}
+    unknown = sorted(given - {*known} - _NEUTRAL)
+    if unknown:
+        raise QueryError(f"{clause}: {unknown[0]!r} is not supported")
+    return asked
+
+
+def _fields(asked: object, clause: str) -> list[str]:
+    """Names, without their weights; `*`, that is all, where there are none."""
+    names = [asked] if isinstance(asked, str) else asked or []
+    if not isinstance(names, list) or not all(isinstance(name, str) for name in names):
+        raise QueryError(f"{clause}: fields have to be a list of names")
+    plain = [name.partition("^")[0] for name in names]
+    return ["*"] if not plain or "*" in plain else plain
 
 
 def _only(value: object, what: str) -> tuple[str, Any]:

@@ -65,6 +65,7 @@ def test_the_day_is_that_of_arrival() -> None:
     assert {day: part.column("log_row").to_pylist() for day, part in by_day(batch)} == {1: [0, 3], 0: [1], -1: [2]}
 
 
+@pytest.mark.slow
 @given(rows=ROWS, bulk_bytes=st.integers(1, 4_000))
 def test_requests_hold_every_row_once_and_are_not_too_large(rows: list[dict[str, Any]], bulk_bytes: int) -> None:
     """In order, none empty, whatever the bound."""

@@ -51,6 +51,7 @@ def derived_of(events: list[dict[str, Any]]) -> list[dict[str, Any]]:
     return found
 
 
+@pytest.mark.slow
 @given(st.lists(rows(), max_size=6), st.integers(0, 2))
 def test_every_attribute_is_told_in_each_form(events: list[dict[str, Any]], skipped: int) -> None:
     """Also of a part of a batch; absent values are not told at all."""

@@ -21,7 +21,7 @@ import numpy.typing as npt
 
 from tailrace.config import IngestSettings
 from tailrace.errors import BadInput, TooLarge
-from tailrace.ingest.json_slow import Members, NotAnEvent, NotJson, parse_json
+from tailrace.ingest.json_slow import Members, NotAnEvent, NotJson, clean, parse_json
 from tailrace.kernels import bulk_in
 from tailrace.kernels.bulk_in import (
     DOCUMENT_END,
@@ -35,7 +35,7 @@ from tailrace.kernels.bulk_in import (
     TEXT_END,
     TEXT_START,
 )
-from tailrace.kernels.ndjson_bytes import WIDTH, count_byte
+from tailrace.kernels.simd import WIDTH, count_byte
 
 ITEMS_MAX = 500_000
 """Of one request. Each is answered with some 80 bytes, so that an answer stays below the largest body."""
@@ -90,8 +90,10 @@ def read_items(body: bytes, *, index: str, limits: IngestSettings) -> Items:
     """`index` is for the items that name none.
 
     Raises `BadInput` with the line when an action cannot be read, for then nobody knows what the lines behind it
-    are, and when there is no action at all; `TooLarge` past ITEMS_MAX.
+    are, when there is no action at all, and when `index` is too long; `TooLarge` past ITEMS_MAX.
     """
+    if len(index.encode()) > INDEX_BYTES_MAX:
+        raise BadInput(f"the index name is longer than {INDEX_BYTES_MAX} bytes")
     d = np.frombuffer(body, np.uint8)
     index_text = _json_text(index)
     items_max = min(int(count_byte(d, 0x0A)) + 1, ITEMS_MAX)
@@ -159,7 +161,7 @@ def _read_action(line: bytes, index: str, limits: IngestSettings) -> tuple[int, 
         raise BadInput('expected an object with one action, as {"create":{}}')
     [(name, members)] = action
     if name not in OPERATIONS:
-        raise BadInput(f"expected field [create], [delete], [index] or [update] but found [{name[:80]}]")
+        raise BadInput(f"expected field [create], [delete], [index] or [update] but found [{clean(name[:80])}]")
     if not isinstance(members, Members):
         raise BadInput(f"expected an object behind [{name}]")
     operation = OPERATIONS.index(name)
@@ -189,8 +191,7 @@ def _value_of(members: Members, name: str) -> str | None:
             if not isinstance(value, str | bool | None):
                 raise BadInput(f"expected a simple value for field [{name}]")
             found = str(value).lower() if isinstance(value, bool) else value
-    # A lone surrogate has no bytes.
-    return None if found is None else found.encode("utf-8", "replace").decode()
+    return None if found is None else clean(found)
 
 
 def _plain(text: bytes) -> bytes:

@@ -17,7 +17,7 @@ import orjson
 from tailrace.ingest.bulk.decode import BulkDecoded, Outcome
 from tailrace.ingest.decoded import Decoded
 from tailrace.kernels.bulk_in import COUNTER_DIGITS, ITEM_BYTES, TEXT_END, TEXT_START, write_items
-from tailrace.kernels.ndjson_bytes import WIDTH
+from tailrace.kernels.simd import WIDTH
 
 _REASON_CHARACTERS_MAX = 500
 

@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Collection, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Protocol
 
 import numpy as np
@@ -21,13 +21,14 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from tailrace.config import IngestSettings
+from tailrace.errors import TooLarge
 from tailrace.ingest.bulk.actions import Items, read_items
 from tailrace.ingest.decoded import Decoded, Rejected
-from tailrace.ingest.json_logs import NAMES, REJECTED_MAX, BadLines, SlowRows, places_of
+from tailrace.ingest.json_logs import BODY_BYTES_MAX, NAMES, REJECTED_MAX, BadLines, SlowRows, places_of
 from tailrace.ingest.json_slow import NotAnEvent, NotJson, Row, decode_event
 from tailrace.ingest.timestamps import believable_us
 from tailrace.kernels.bulk_in import CREATE, DELETE, DOCUMENT_START, ID_END, ID_START, OPERATION
-from tailrace.kernels.ndjson import Bounds, Framing, scan
+from tailrace.kernels.ndjson.read import Bounds, Framing, scan
 from tailrace.model.claim import DOCUMENT_ID, DOCUMENT_INDEX, document_digest
 
 DEFAULT_INDEX = "logs"
@@ -122,10 +123,13 @@ def decode_document(
     action = {operation: {"_index": index} if id is None else {"_index": index, "_id": id}}
     # Between values a line feed is as good as a blank; within a text, where JSON has none, it becomes one.
     body = orjson.dumps(action) + b"\n" + document.replace(b"\n", b" ") + b"\n"
-    return _decode(read_items(body, index=index, limits=limits), limits, now_us, seen or NothingSeen())
+    decoded = _decode(read_items(body, index=index, limits=limits), limits, now_us, seen or NothingSeen())
+    return replace(decoded, rejected=[Rejected(1, each.reason, document) for each in decoded.rejected])
 
 
 def _decode(items: Items, limits: IngestSettings, now_us: int, seen: Seen) -> BulkDecoded:
+    if len(items.lines) > BODY_BYTES_MAX:
+        raise TooLarge(f"{len(items.lines):,} bytes with the index of each item are more than {BODY_BYTES_MAX:,}")
     earliest_us, latest_us = believable_us(limits, now_us)
     bounds = Bounds(now_us, earliest_us, latest_us, limits.line_bytes_max, limits.fields_max, limits.nesting_max)
     scanned = scan(items.lines.data.toreadonly(), NAMES, bounds, framing=Framing.LINES)

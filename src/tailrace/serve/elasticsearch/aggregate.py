@@ -1,15 +1,16 @@
 """Aggregations over the events of a snapshot: the columns that they need as one table, and a GROUP BY for each level.
 
     snapshot ──stream, a batch at a time──> the columns that are asked about ──> DuckDB ──> nested buckets
+                                                                  ──completed──> those without events among them
 
 `date_histogram` and `terms` that stand alone are answered by the snapshot itself, which knows shorter ways.
 """
 
 from __future__ import annotations
 
-import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from itertools import chain
 from typing import Any
 
 import pyarrow as pa
@@ -21,13 +22,14 @@ from tailrace.query.to_sql import to_sql
 from tailrace.query.tree import TIME_FIELDS
 from tailrace.serve.elasticsearch.aggregation_tree import METRIC_KINDS, Aggregation, every_one
 from tailrace.serve.elasticsearch.buckets import BUCKETS_MAX, TooManyBuckets, date_answer, number_answer, terms_answer
-from tailrace.serve.elasticsearch.date_buckets import date_buckets
-from tailrace.serve.elasticsearch.metrics import metric_answer, metric_sql
+from tailrace.serve.elasticsearch.completed import completed
+from tailrace.serve.elasticsearch.metrics import metric_answer, metric_sql, number_sql
 from tailrace.store.duck import Duck
 from tailrace.store.port import Selection, Snapshot
 
 _VALUES_MAX = 10_000
-# Before `terms` is cut to its size there may be more groups than buckets.
+_MINUTE_US = 60_000_000
+# At one level: before `terms` is cut to its size there may be more groups than buckets.
 _GROUPS_MAX = 4 * BUCKETS_MAX
 
 Parent = tuple[Any, ...]
@@ -55,25 +57,29 @@ def aggregate(
     if others:
         table = _Table(others, now_us)
         rows = table.read(snapshot, selection, duck, memory_bytes_max)
-        found = _Run(duck, rows, table.columns, table.conditions).answers(others, (), "true")
-        answers |= found.get((), _Run.nothing(others))
-    return {each.name: answers[each.name] for each in aggregations}
+        if rows is not None:
+            answers |= _Run(duck, rows, table.columns, table.conditions).answers(others, (), "true").get((), {})
+    return completed(aggregations, answers)
 
 
 def _short_way(snapshot: Snapshot, selection: Selection, asked: Aggregation) -> Answers | None:
-    if asked.below or asked.field is None or "missing" in asked.body:
+    if asked.below:
         return None
     if asked.kind == "date_histogram" and asked.field == "timestamp":
-        buckets = date_buckets(asked.body)
-        if not buckets.is_plain or buckets.fixed_us is None:
+        buckets, start_us, end_us = asked.options["buckets"], selection.start_us, selection.end_us
+        if not buckets.is_plain:
+            return None
+        is_short = start_us is not None and end_us is not None and end_us - start_us <= BUCKETS_MAX * buckets.fixed_us
+        if not is_short and buckets.fixed_us < _MINUTE_US:
+            # The snapshot gives all there are, and there may be one for each event.
             return None
         counted = snapshot.histogram(selection, interval_us=buckets.fixed_us, by=None)
-        return date_answer(asked, buckets, {each.start_us: each.count for each in counted}, {}, {})
-    if asked.kind == "terms" and asked.field not in TIME_FIELDS:
-        values = snapshot.values(selection, field=asked.field, limit=_VALUES_MAX)
+        return date_answer(asked, {each.start_us: each.count for each in counted}, {})
+    if asked.kind == "terms" and asked.field not in (None, *TIME_FIELDS) and asked.options["missing"] is None:
+        values = snapshot.values(selection, field=str(asked.field), limit=_VALUES_MAX)
         if len(values) == _VALUES_MAX:
             return None
-        return terms_answer(asked, {each.value: each.count for each in values}, {}, {})
+        return terms_answer(asked, {each.value: each.count for each in values}, {})
     return None
 
 
@@ -90,7 +96,7 @@ class _Table:
         expressions += [f"({to_sql(each.where, now_us=now_us)}) AS {self.conditions[id(each)]}" for each in filters]
         self._sql = f"SELECT {', '.join(expressions)} FROM events"
 
-    def read(self, snapshot: Snapshot, selection: Selection, duck: Duck, memory_bytes_max: int) -> pa.Table:
+    def read(self, snapshot: Snapshot, selection: Selection, duck: Duck, memory_bytes_max: int) -> pa.Table | None:
         parts: list[pa.Table] = []
         held_bytes = 0
         for batch in snapshot.stream(selection, order="desc"):
@@ -113,17 +119,17 @@ def _expression(field: str) -> str:
 
 @dataclass(frozen=True, slots=True)
 class _Run:
-    """`rows` is None when nothing was found. `conditions`: the columns of filters, by their identity."""
+    """`conditions`: the columns of filters, by their identity."""
 
     duck: Duck
-    rows: pa.Table | None
+    rows: pa.Table
     columns: Mapping[str, str]
     conditions: Mapping[int, str]
 
     def answers(self, asked: Sequence[Aggregation], group: tuple[str, ...], where: str) -> dict[Parent, Answers]:
         """For each bucket of the levels above, the answers of all that is asked below it.
 
-        `group`: the expressions of those levels; a parent is their values.
+        `group`: the expressions of those levels; a parent is their values. Of what has no event nothing is said.
         """
         found: dict[Parent, Answers] = {}
         metrics = [each for each in asked if each.kind in METRIC_KINDS]
@@ -138,11 +144,6 @@ class _Run:
                 found.setdefault(parent, {})[each.name] = answer
         return found
 
-    @classmethod
-    def nothing(cls, asked: Sequence[Aggregation]) -> Answers:
-        """What is said of no event at all."""
-        return {each.name: cls._empty(each) for each in asked}
-
     def _metrics(self, asked: Sequence[Aggregation], group: tuple[str, ...], where: str) -> dict[Parent, Answers]:
         expressions = [metric_sql(each, self.columns[str(each.field)]) for each in asked]
         rows = self._select(group, [f"[{', '.join(parts)}]" for parts in expressions], where)
@@ -154,18 +155,15 @@ class _Run:
         }
 
     def _filters(self, asked: Aggregation, group: tuple[str, ...], where: str) -> dict[Parent, Answers]:
-        by_filter: list[tuple[dict[Parent, int], dict[Parent, Answers]]] = []
+        by_filter: list[dict[Parent, Answers]] = []
         for each in asked.filters:
             condition = f"{where} AND {self.conditions[id(each)]}"
-            counts = {row[:-1]: row[-1] for row in self._select(group, ["count(*)"], condition)}
-            by_filter.append((counts, self.answers(asked.below, group, condition)))
-        parents = {row[:-1] for row in self._select(group, ["count(*)"], where)}
+            below = self.answers(asked.below, group, condition)
+            rows = self._select(group, ["count(*)"], condition)
+            by_filter.append({row[:-1]: {"doc_count": row[-1], **below.get(row[:-1], {})} for row in rows})
         answers: dict[Parent, Answers] = {}
-        for parent in parents:
-            buckets = [
-                {"doc_count": counts.get(parent, 0), **self.nothing(asked.below), **below.get(parent, {})}
-                for counts, below in by_filter
-            ]
+        for parent in set(chain.from_iterable(by_filter)):
+            buckets = [found.get(parent, {"doc_count": 0}) for found in by_filter]
             if asked.kind == "filter":
                 answers[parent] = buckets[0]
             elif asked.filters[0].name is None:
@@ -179,68 +177,32 @@ class _Run:
         key = self._key(asked)
         present = f"{where} AND ({key}) IS NOT NULL"
         counts: dict[Parent, dict[Any, int]] = {}
-        rows = self._select((*group, key), ["count(*)"], present)
-        if len(rows) > _GROUPS_MAX:
-            raise TooManyBuckets(BUCKETS_MAX)
-        for *parent, value, count in rows:
+        for *parent, value, count in self._select((*group, key), ["count(*)"], present):
             counts.setdefault(tuple(parent), {})[value] = count
         below = self.answers(asked.below, (*group, key), present) if asked.below else {}
         by_parent: dict[Parent, dict[Any, Answers]] = {}
         for (*parent, value), answers in below.items():
             by_parent.setdefault(tuple(parent), {})[value] = answers
-        if not group:
-            counts.setdefault((), {})
-        return {parent: self._answer(asked, found, by_parent.get(parent, {})) for parent, found in counts.items()}
+        answer = {"date_histogram": date_answer, "histogram": number_answer, "terms": terms_answer}[asked.kind]
+        return {parent: answer(asked, found, by_parent.get(parent, {})) for parent, found in counts.items()}
 
     def _key(self, asked: Aggregation) -> str:
         column = self.columns[str(asked.field)]
         if asked.kind == "date_histogram":
-            if asked.field not in TIME_FIELDS:
-                raise QueryError(f"date_histogram of {asked.name!r}: {asked.field} is not a time")
-            return date_buckets(asked.body).sql(column)
+            return str(asked.options["buckets"].sql(column))
         if asked.kind == "histogram":
-            interval, offset = _interval(asked), float(asked.body.get("offset", 0))
-            return f"floor((TRY_CAST({column} AS DOUBLE) - {offset!r}) / {interval!r}) * {interval!r} + {offset!r}"
-        missing = asked.body.get("missing")
+            interval, offset = asked.options["interval"], asked.options["offset"]
+            return f"floor(({number_sql(asked, column)} - {offset!r}) / {interval!r}) * {interval!r} + {offset!r}"
+        missing = asked.options["missing"]
         text = column if asked.field not in TIME_FIELDS else f"{column} // 1000"
-        return text if missing is None else f"coalesce({text}, {text_literal(str(missing))})"
-
-    @classmethod
-    def _empty(cls, asked: Aggregation) -> Answers:
-        if asked.kind in METRIC_KINDS:
-            return metric_answer(asked, None)
-        if asked.kind == "filter":
-            return {"doc_count": 0, **cls.nothing(asked.below)}
-        if asked.kind == "filters":
-            buckets = [{"doc_count": 0, **cls.nothing(asked.below)} for _ in asked.filters]
-            if asked.filters and asked.filters[0].name is not None:
-                return {"buckets": {str(f.name): bucket for f, bucket in zip(asked.filters, buckets, strict=True)}}
-            return {"buckets": buckets}
-        return cls._answer(asked, {}, {})
-
-    @classmethod
-    def _answer(cls, asked: Aggregation, counts: Mapping[Any, int], below: Mapping[Any, Answers]) -> Answers:
-        nothing = cls.nothing(asked.below)
-        if asked.kind == "date_histogram":
-            return date_answer(asked, date_buckets(asked.body), counts, below, nothing)
-        if asked.kind == "histogram":
-            return number_answer(asked, _interval(asked), counts, below, nothing)
-        return terms_answer(asked, counts, below, nothing)
+        return text if missing is None else f"coalesce({text}, {text_literal(missing)})"
 
     def _select(self, group: tuple[str, ...], values: Sequence[str], where: str) -> list[tuple[Any, ...]]:
-        if self.rows is None:
-            return []
+        """Raises `TooManyBuckets` past _GROUPS_MAX rows."""
         columns = ", ".join([*group, *values])
         grouped = f" GROUP BY {', '.join(str(number + 1) for number in range(len(group)))}" if group else ""
-        table = self.duck.table(f"SELECT {columns} FROM events WHERE {where}{grouped}", {"events": self.rows})
+        sql = f"SELECT {columns} FROM events WHERE {where}{grouped} LIMIT {_GROUPS_MAX + 1}"
+        table = self.duck.table(sql, {"events": self.rows})
+        if table.num_rows > _GROUPS_MAX:
+            raise TooManyBuckets
         return list(zip(*(column.to_pylist() for column in table.columns), strict=True))
-
-
-def _interval(asked: Aggregation) -> float:
-    try:
-        interval = float(asked.body["interval"])
-    except (KeyError, TypeError, ValueError):
-        interval = math.nan
-    if not interval > 0 or math.isinf(interval):
-        raise QueryError(f"histogram of {asked.name!r}: interval has to be a number above 0")
-    return interval

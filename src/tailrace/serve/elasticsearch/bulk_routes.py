@@ -38,7 +38,7 @@ _DOCUMENT = {
 _DONE = {"took": 3, "errors": False, "items": [{"create": {"_index": "web", "_id": "7", "status": 201}}]}
 _CREATED = {"_index": "web", "_id": "7", "_version": 1, "result": "created", "_seq_no": 0, "_primary_term": 1}
 
-Index = Annotated[str, Path(description="Kept as the event's attribute `_index`", max_length=255, examples=["web"])]
+Index = Annotated[str, Path(description="Kept as the event's attribute `_index`: 255 bytes", examples=["web"])]
 Id = Annotated[str, Path(description="Of two documents with one index and id the first stays", examples=["7"])]
 
 
@@ -161,12 +161,12 @@ def bulk_router(gateway: Gateway, metrics: Metrics, newest: Newest | None = None
         """A JSON object. Whoever sends many sends them with `_bulk`."""
         return await document(request, index, None, "index")
 
-    @routed(["PUT", "POST"], "/{index}/_doc/{id}", "Send one event with an id as to Elasticsearch", **one)
+    @routed(["PUT", "POST"], "/{index}/_doc/{id:path}", "Send one event with an id as to Elasticsearch", **one)
     async def put_document(request: Request, index: Index, id: Id) -> Response:
         """A JSON object. An event is never replaced: of two with one index and id the first stays."""
         return await document(request, index, id, "create" if _is_create(request) else "index")
 
-    @routed(["PUT", "POST"], "/{index}/_create/{id}", "Create one event with an id as in Elasticsearch", **one)
+    @routed(["PUT", "POST"], "/{index}/_create/{id:path}", "Create one event with an id as in Elasticsearch", **one)
     async def create_document(request: Request, index: Index, id: Id) -> Response:
         """A JSON object. Answered 409 when there is an event with this index and id."""
         return await document(request, index, id, "create")

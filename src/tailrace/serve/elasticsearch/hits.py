@@ -7,6 +7,7 @@ import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
+from itertools import islice
 from typing import Any
 
 import pyarrow as pa
@@ -24,6 +25,9 @@ INDEX = "tailrace"
 
 ROWS_MAX = 10_000
 """Elasticsearch's `index.max_result_window`."""
+
+_MARKED_MAX = 100
+"""So many different words of a query are marked."""
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _MICROSECOND = timedelta(microseconds=1)
@@ -45,12 +49,11 @@ def sorting_of(asked: object) -> Sorting:
     """Raises `QueryError` for an order that is not one of time."""
     keys: list[str] = []
     order: Order | None = None
-    for each in asked if isinstance(asked, list) else [] if asked is None else [asked]:
-        name, options = next(iter(each.items())) if isinstance(each, dict) and each else (each, None)
+    for name, options in _sort_keys(asked):
         direction = options.get("order", "asc") if isinstance(options, dict) else (options or "asc")
         if name == "_score":
             continue
-        if name in ("_doc", "_shard_doc", "_id"):
+        if name in ("_doc", "_shard_doc") or (name == "_id" and "time" in keys):
             keys.append("place")
         elif isinstance(name, str) and field_of(name) == "timestamp":
             if direction not in ("asc", "desc"):
@@ -60,6 +63,12 @@ def sorting_of(asked: object) -> Sorting:
         else:
             raise QueryError(f"sort on {name!r} is not supported; events are sorted by @timestamp")
     return Sorting(order or "desc", keys)
+
+
+def _sort_keys(asked: object) -> Iterator[tuple[object, object]]:
+    """Names and what is said of them: of an object, as Grafana sends one, or of a list of objects and names."""
+    for each in asked if isinstance(asked, list) else [] if asked is None else [asked]:
+        yield from each.items() if isinstance(each, dict) else [(each, None)]
 
 
 def cursor_after(values: object, sorting: Sorting) -> Cursor | None:
@@ -103,6 +112,10 @@ class _Wanted:
     include: Sequence[str] = ()
     exclude: Sequence[str] = ()
 
+    def __post_init__(self) -> None:
+        if not all(isinstance(name, str) for name in (*self.include, *self.exclude)):
+            raise QueryError("the names in _source have to be texts")
+
     def pick(self, document: dict[str, Any]) -> dict[str, Any]:
         def is_wanted(name: str) -> bool:
             included = not self.include or any(_covers(pattern, name) for pattern in self.include)
@@ -121,7 +134,7 @@ def _source_filter(asked: object) -> _Wanted:
     if isinstance(asked, str):
         return _Wanted(True, [asked])
     if isinstance(asked, list):
-        return _Wanted(True, [str(each) for each in asked])
+        return _Wanted(True, asked)
     if isinstance(asked, dict):
         include = asked.get("includes", asked.get("include", []))
         exclude = asked.get("excludes", asked.get("exclude", []))
@@ -201,16 +214,24 @@ def _highlights(asked: object, where: Node) -> dict[str, Highlight]:
     if not isinstance(asked, dict) or not isinstance(asked.get("fields"), dict | list):
         return {}
     fields = asked["fields"]
-    names = [str(each) for each in (fields if isinstance(fields, dict) else [next(iter(f), "") for f in fields])]
-    patterns = list(dict.fromkeys(_patterns(where)))
+    names = [name for each in ([fields] if isinstance(fields, dict) else fields) for name in _names_of(each)]
+    patterns = list(islice(dict.fromkeys(_patterns(where)), _MARKED_MAX))
     if not patterns:
         return {}
-    before = str(next(iter(asked.get("pre_tags") or []), "<em>"))
-    after = str(next(iter(asked.get("post_tags") or []), "</em>"))
+    before, after = _tag(asked.get("pre_tags"), "<em>"), _tag(asked.get("post_tags"), "</em>")
     whole = f"(?<![{_TOKEN}])(?:{'|'.join(patterns)})(?![{_TOKEN}])"
     highlight = Highlight(re.compile(whole, re.IGNORECASE | re.ASCII), before, after)
     texts = ["message"] if any(name in ("*", "message", "msg") for name in names) else []
     return dict.fromkeys([*texts, *(name for name in names if name not in ("*", "message", "msg"))], highlight)
+
+
+def _names_of(fields: object) -> list[str]:
+    return list(fields) if isinstance(fields, dict) else [str(fields)]
+
+
+def _tag(asked: object, default: str) -> str:
+    tags = asked if isinstance(asked, list) else [asked]
+    return default if not tags or tags[0] is None else str(tags[0])
 
 
 def _patterns(node: Node) -> Iterator[str]:
@@ -224,10 +245,23 @@ def _patterns(node: Node) -> Iterator[str]:
             if words:
                 yield f"[^{_TOKEN}]+".join(map(re.escape, words))
         case Wildcard(None | "message", pattern):
-            signs = {Sign.ONE: f"[{_TOKEN}]", Sign.RUN: f"[{_TOKEN}]*"}
-            yield "".join(
-                signs[part] if isinstance(part, Sign) else re.escape(part) for part in wildcard_parts(pattern)
-            )
+            yield _wildcard_pattern(pattern)
+
+
+def _wildcard_pattern(pattern: str) -> str:
+    """What stands between two runs is taken where it comes first, for good: trying all places for each of many runs
+    would take for ever."""
+    pieces = [""]
+    for part in wildcard_parts(pattern):
+        if part is Sign.RUN:
+            pieces.append("")
+        else:
+            pieces[-1] += f"[{_TOKEN}]" if isinstance(part, Sign) else re.escape(part)
+    first, *others = pieces
+    if not others:
+        return first
+    last = others.pop()
+    return first + "".join(f"(?>[{_TOKEN}]*?{piece})" for piece in others if piece) + f"[{_TOKEN}]*{last}"
 
 
 def _iso_us(time_us: int) -> str:

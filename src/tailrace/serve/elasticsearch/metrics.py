@@ -2,16 +2,12 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Sequence
 from typing import Any
 
-from tailrace.errors import QueryError
 from tailrace.query.tree import TIME_FIELDS
 from tailrace.serve.elasticsearch.aggregation_tree import Aggregation
 from tailrace.serve.elasticsearch.date_buckets import iso_ms
-
-_PERCENTS = (1.0, 5.0, 25.0, 50.0, 75.0, 95.0, 99.0)
 
 # The names of `stats`, and what each is of the number x.
 _STATS = {"count": "count({x})", "min": "min({x})", "max": "max({x})", "avg": "avg({x})", "sum": "sum({x})"}
@@ -19,14 +15,21 @@ _EXTENDED = {
     "sum_of_squares": "sum({x} * {x})",
     "variance": "var_pop({x})",
     "std_deviation": "stddev_pop({x})",
+    "variance_sampling": "var_samp({x})",
+    "std_deviation_sampling": "stddev_samp({x})",
 }
+
+
+def number_sql(asked: Aggregation, column: str) -> str:
+    """The value as a DOUBLE, null where it is no number; of a time, milliseconds."""
+    x = f"({column} / 1000.0)" if asked.field in TIME_FIELDS else f"TRY_CAST({column} AS DOUBLE)"
+    # Infinity and NaN are texts that DuckDB reads as numbers, and JSON has no word for.
+    return f"(CASE WHEN isfinite({x}) THEN {x} END)"
 
 
 def metric_sql(asked: Aggregation, column: str) -> list[str]:
     """Expressions whose values, all DOUBLE, `metric_answer` reads in this order."""
-    x = f"({column} / 1000.0)" if asked.field in TIME_FIELDS else f"TRY_CAST({column} AS DOUBLE)"
-    # Infinity and NaN are texts that DuckDB reads as numbers, and JSON has no word for.
-    x = f"(CASE WHEN isfinite({x}) THEN {x} END)"
+    x = number_sql(asked, column)
     match asked.kind:
         case "value_count":
             parts = [f"count({column})"]
@@ -37,7 +40,7 @@ def metric_sql(asked: Aggregation, column: str) -> list[str]:
         case "extended_stats":
             parts = [each.format(x=x) for each in (_STATS | _EXTENDED).values()]
         case "percentiles":
-            parts = [f"quantile_cont({x}, {percent / 100!r})" for percent in _percents(asked)]
+            parts = [f"quantile_cont({x}, {percent / 100!r})" for percent in asked.options["percents"]]
         case kind:
             parts = [f"{kind}({x})"]
     return [f"CAST({part} AS DOUBLE)" for part in parts]
@@ -65,32 +68,24 @@ def _stats(asked: Aggregation, values: Sequence[float | None] | None) -> dict[st
     answer["count"] = int(answer["count"] or 0)
     answer["sum"] = answer["sum"] or 0.0
     if asked.kind == "extended_stats":
-        average, deviation = answer["avg"], answer["std_deviation"]
-        known = average is not None and deviation is not None
         answer["variance_population"] = answer["variance"]
-        answer["std_deviation_population"] = deviation
+        answer["std_deviation_population"] = answer["std_deviation"]
         answer["std_deviation_bounds"] = {
-            "upper": average + 2 * deviation if known else None,
-            "lower": average - 2 * deviation if known else None,
+            f"{end}{kind}": _moved(answer["avg"], answer[f"std_deviation{kind}"], sign * asked.options["sigma"])
+            for kind in ("", "_population", "_sampling")
+            for end, sign in (("upper", 1), ("lower", -1))
         }
     return answer
 
 
-def _percents(asked: Aggregation) -> list[float]:
-    percents = asked.body.get("percents", _PERCENTS)
-    try:
-        numbers = [float(percent) for percent in percents]
-    except (TypeError, ValueError):
-        numbers = [math.nan]
-    if not all(0 <= percent <= 100 for percent in numbers):
-        raise QueryError(f"percentiles of {asked.name!r}: percents are a list of numbers from 0 to 100")
-    return numbers
+def _moved(average: float | None, deviation: float | None, times: float) -> float | None:
+    return None if average is None or deviation is None else average + times * deviation
 
 
 def _percentiles(asked: Aggregation, values: Sequence[float | None] | None) -> dict[str, Any]:
-    percents = _percents(asked)
+    percents = asked.options["percents"]
     found = values or [None] * len(percents)
-    if asked.body.get("keyed") is False:
+    if not asked.options["keyed"]:
         pairs = zip(percents, found, strict=True)
         return {"values": [{"key": percent, "value": value} for percent, value in pairs]}
     return {"values": {str(percent): value for percent, value in zip(percents, found, strict=True)}}

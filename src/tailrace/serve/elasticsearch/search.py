@@ -9,7 +9,6 @@ from typing import Any
 
 from tailrace.errors import QueryError
 from tailrace.query.from_elasticsearch import from_elasticsearch
-from tailrace.query.lucene import parse
 from tailrace.query.times import parse_absolute_time
 from tailrace.query.tree import All, And, Node, Or, Phrase, Range, Wildcard
 from tailrace.serve.elasticsearch.aggregate import aggregate
@@ -116,14 +115,6 @@ def in_index(index: str) -> Node:
         raise QueryError("indices that are left out by - are not supported")
     nodes: list[Node] = [Wildcard("_index", name) if "*" in name else Phrase("_index", name) for name in names]
     return nodes[0] if len(nodes) == 1 else Or(tuple(nodes))
-
-
-def lucene_query(text: str | None) -> Mapping[str, Any]:
-    """The body of a search by `?q=`."""
-    if text is None:
-        return {}
-    parse(text)
-    return {"query": {"query_string": {"query": text}}}
 
 
 def selection_of(where: Node) -> Selection:

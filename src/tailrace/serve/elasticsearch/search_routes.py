@@ -5,25 +5,30 @@ The same events as from `/api/search`. An index is the attribute `_index`; `*`, 
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Callable, Mapping
 from typing import Any
 
 import orjson
 from fastapi import APIRouter, Request, Response
+from starlette.requests import ClientDisconnect
 
-from tailrace.errors import QueryError, TailraceError
+from tailrace.errors import QueryError, TailraceError, TooSlow
 from tailrace.ingest.bulk.answer import error_body
 from tailrace.query.from_elasticsearch import from_elasticsearch
 from tailrace.query.tree import TEXT_FIELDS, TIME_FIELDS, VALUE_FIELDS, And
 from tailrace.serve.elasticsearch.answers import PRODUCT, error_answer, json_answer
 from tailrace.serve.elasticsearch.buckets import TooManyBuckets
 from tailrace.serve.elasticsearch.hits import INDEX
-from tailrace.serve.elasticsearch.search import answer_search, in_index, lucene_query, search_of, selection_of
+from tailrace.serve.elasticsearch.of_address import of_address
+from tailrace.serve.elasticsearch.search import answer_search, in_index, search_of, selection_of
+from tailrace.serve.query_threads import ClientGone
 from tailrace.serve.serving import Serving
 from tailrace.store.duck import Duck
 from tailrace.store.port import Selection, Snapshot
 
 _BODY_BYTES_MAX = 1 << 20
+_PATIENCE_S = 30.0
 _SEARCHES_MAX = 100
 _EVERYTHING = "*"
 
@@ -42,9 +47,13 @@ def search_api_router(serving: Serving, duck: Duck) -> APIRouter:
             asked, snapshot, duck, now_us=now_us, memory_bytes_max=settings.memory_bytes_max
         )
 
-    async def answered(request: Request, made: Callable[[], Work]) -> Response:
+    async def answered(request: Request, made: Callable[[bytes], Work]) -> Response:
+        """`made` reads the body, in the thread of the query: what it says may take long to understand."""
         try:
-            return json_answer(orjson.dumps(await serving.query("elasticsearch", request, made())))
+            raw = await _received(request)
+            return json_answer(
+                await serving.query("elasticsearch", request, lambda snapshot: orjson.dumps(made(raw)(snapshot)))
+            )
         except QueryError as error:
             return Response(_error(error), 400, media_type="application/json", headers=PRODUCT)
         except TailraceError as error:
@@ -52,15 +61,15 @@ def search_api_router(serving: Serving, duck: Duck) -> APIRouter:
 
     async def search(request: Request) -> Response:
         """Find events by Elasticsearch's query DSL, and aggregate them."""
-        raw = await _received(request)
-        return await answered(request, lambda: searching(_index(request), _with_parameters(request, _object(raw))))
+        return await answered(
+            request, lambda raw: searching(_index(request), {**_object(raw), **of_address(request.query_params)})
+        )
 
     async def count(request: Request) -> Response:
         """How many events match."""
-        raw = await _received(request)
 
-        def made() -> Work:
-            body = {**lucene_query(request.query_params.get("q")), **_object(raw)}
+        def made(raw: bytes) -> Work:
+            body = {**_object(raw), **of_address(request.query_params, known=("q",))}
             query = from_elasticsearch(body.get("query") or {"match_all": {}}, now_us=serving.places.clock())
             selection = selection_of(And((in_index(_index(request)), query)))
             shards = {"total": 1, "successful": 1, "skipped": 0, "failed": 0}
@@ -70,9 +79,9 @@ def search_api_router(serving: Serving, duck: Duck) -> APIRouter:
 
     async def msearch(request: Request) -> Response:
         """Several searches in one request: a line that names the index, and a line with the body, for each."""
-        raw = await _received(request)
 
-        def made() -> Work:
+        def made(raw: bytes) -> Work:
+            of_address(request.query_params, known=())
             works = [_each(_index(request), header, body, searching) for header, body in _pairs(raw)]
 
             def work(snapshot: Snapshot) -> dict[str, Any]:
@@ -90,7 +99,7 @@ def search_api_router(serving: Serving, duck: Duck) -> APIRouter:
             types = _types(snapshot, selection_of(in_index(_index(request))))
             return {"indices": [INDEX], "fields": {name: {kind: _caps(kind)} for name, kind in types.items()}}
 
-        return await answered(request, lambda: work)
+        return await answered(request, lambda _: work)
 
     async def mapping(request: Request) -> Response:
         """The fields as a mapping."""
@@ -104,7 +113,7 @@ def search_api_router(serving: Serving, duck: Duck) -> APIRouter:
             properties["message"]["fields"] = {"keyword": {"type": "keyword"}}
             return {INDEX: {"mappings": {"properties": properties}}}
 
-        return await answered(request, lambda: work)
+        return await answered(request, lambda _: work)
 
     both = ["GET", "POST"]
     for name, endpoint, methods in (
@@ -126,8 +135,8 @@ def _index(request: Request) -> str:
 
 def _each(index: str, header: Mapping[str, Any], body: Mapping[str, Any], searching: Callable[..., Work]) -> Work:
     """A search that is wrong answers with its error, and the others go on."""
-    named = header.get("index", index)
-    names = ",".join(named) if isinstance(named, list) else str(named)
+    named = header.get("index") or index
+    names = ",".join(map(str, named)) if isinstance(named, list) else str(named)
     try:
         work = searching(names, body)
     except QueryError as error:
@@ -150,11 +159,18 @@ def _error(error: QueryError) -> bytes:
 
 
 async def _received(request: Request) -> bytes:
+    """Up to a little more than a body may have. Raises `TooSlow`, and `ClientGone` when the client leaves."""
     parts = bytearray()
-    async for part in request.stream():
-        parts += part
-        if len(parts) > _BODY_BYTES_MAX:
-            break
+    try:
+        async with asyncio.timeout(_PATIENCE_S):
+            async for part in request.stream():
+                parts += part
+                if len(parts) > _BODY_BYTES_MAX:
+                    break
+    except TimeoutError:
+        raise TooSlow(f"only {len(parts):,} bytes of the body came in time; send it faster") from None
+    except ClientDisconnect:
+        raise ClientGone from None
     return bytes(parts)
 
 
@@ -173,23 +189,14 @@ def _object(raw: bytes) -> Mapping[str, Any]:
 
 
 def _pairs(raw: bytes) -> list[tuple[Mapping[str, Any], Mapping[str, Any]]]:
-    lines = [line for line in raw.split(b"\n") if line.strip()]
+    # The line with the index may be blank; behind the last body blank lines mean nothing.
+    lines = raw.rstrip().split(b"\n") if raw.strip() else []
     if len(raw) > _BODY_BYTES_MAX or len(lines) > 2 * _SEARCHES_MAX:
         raise QueryError(f"more than {_SEARCHES_MAX} searches, or {_BODY_BYTES_MAX:,} bytes, in one request")
     if len(lines) % 2:
         raise QueryError("the lines have to come in pairs: one that names the index, and one with the body")
     objects = [_object(line) for line in lines]
     return list(zip(objects[::2], objects[1::2], strict=True))
-
-
-def _with_parameters(request: Request, body: Mapping[str, Any]) -> Mapping[str, Any]:
-    """Parameters of the address that stand for members of the body."""
-    asked: dict[str, Any] = {**lucene_query(request.query_params.get("q")), **body}
-    for name in ("size", "from"):
-        text = request.query_params.get(name)
-        if text is not None:
-            asked[name] = int(text) if text.isdecimal() else text
-    return asked
 
 
 def _types(snapshot: Snapshot, selection: Selection) -> dict[str, str]:
