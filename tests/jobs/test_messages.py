@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any, cast
 
 import pyarrow as pa
+import pytest
 from confluent_kafka import Message
 from hypothesis import given
 from hypothesis import strategies as st
@@ -99,6 +100,7 @@ HEADERS = st.none() | st.lists(
 )
 
 
+@pytest.mark.slow
 @given(st.lists(st.tuples(st.integers(0, 2), VALUES, HEADERS), min_size=1, max_size=12))
 def test_each_message_becomes_what_the_worker_makes_of_it(drawn: list[Any]) -> None:
     """Whatever is mixed in a topic: the same events, letters, identities, and headers that ask for something."""

@@ -108,6 +108,25 @@ def test_an_event_for_another_store_is_not_for_the_lake(plan: Plan) -> None:
     assert stored(plan, run(plan, rows)) == [(1, 0)]
 
 
+def test_what_other_programs_write_goes_through_the_pipeline(plan: Plan, tmp_path: Path) -> None:
+    """As in a worker: redacted, dropped or routed elsewhere; what a gateway has appended has been through it."""
+    (tmp_path / "pipeline.toml").write_text(
+        "[[step]]\nkind = 'redact'\ndetect = ['card']\n"
+        "[[step]]\nkind = 'route'\nwhere = 'audit'\nstores = ['jsonl']\n"
+        "[[step]]\nkind = 'drop_events'\nwhere = 'noise'\n"
+    )
+    settings = plan.settings.model_copy(update={"pipeline": tmp_path / "pipeline.toml"})
+    ours = batch_of_rows([{"timestamp": 1, "observed_timestamp": 1, "message": "noise of ours"}])
+    texts = ["4111111111111111", "audit", "noise", "kept"]
+    documents: list[Row] = [(0, n, f'{{"message": "{text}"}}'.encode(), None) for n, text in enumerate(texts)]
+    appended: Row = (0, 9, encode_batch(ours), [("content-type", ARROW_STREAM.encode()), ("rows", b"1")])
+    report = run(Plan(settings, plan.lake_url, {}, 5), [*documents, appended])
+    with lake_place(plan.lake_url, plan.settings) as place:
+        tables = [group for file in report.files for group in read_groups(place.local(file.path))]
+    found = {row["log_offset"]: row["message"] for table in tables for row in table.to_pylist()}
+    assert found == {0: "[card]", 3: "kept", 9: "noise of ours"}
+
+
 def test_memory_is_bounded_by_files(plan: Plan) -> None:
     """Past the worker's bound of what is not stored a file is written."""
     small = WorkerSettings(unstored_bytes_max=1)

@@ -75,11 +75,16 @@ def test_many_documents_of_a_topic(tmp_path: Path) -> None:
 
 
 def test_who_has_appended_a_record() -> None:
-    """Ours say how many events they hold, or that they hold dead letters; so steps run once on each event."""
+    """Ours say how many events they hold, or that they hold dead letters; so steps run once on each event.
+
+    A header `rows` beside something else is not ours: it must not go around what is to be redacted.
+    """
     ours = Record(ARROW_STREAM, b"", 3)
     letters = Record(DEAD_LETTERS, b"", 0)
     theirs = Record("application/json", b"{}", 0, {"traceparent": "x"})
-    assert [is_foreign(LogRecord(0, 0, record)) for record in (ours, letters, theirs)] == [False, False, True]
+    counted = Record("application/json", b"{}", 5)
+    records = (ours, letters, theirs, counted)
+    assert [is_foreign(LogRecord(0, 0, record)) for record in records] == [False, False, True, True]
     assert is_foreign(LogLines(0, np.array([1]), b"{}"))
 
 

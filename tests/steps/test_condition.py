@@ -27,6 +27,7 @@ def check(events: list[dict[str, Any]], queries: list[Node]) -> None:
         assert matching(node, batch.slice(1), now_us=NOW_US).tolist() == expected[1:], node
 
 
+@pytest.mark.slow
 @settings(max_examples=60, deadline=None)
 @examples
 def test_a_condition_finds_the_events_of_the_oracle(events: list[dict[str, Any]], queries: list[Node]) -> None:

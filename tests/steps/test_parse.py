@@ -120,6 +120,7 @@ DOCUMENTS = st.one_of(
 )
 
 
+@pytest.mark.slow
 @settings(max_examples=150, deadline=None)
 @given(st.lists(st.none() | DOCUMENTS, min_size=1, max_size=6))
 def test_json_reads_what_the_slow_path_reads(documents: list[str | None]) -> None:
@@ -220,6 +221,9 @@ GROK: list[tuple[str, str, dict[str, str]]] = [
     ("%{WORD:[http][verb]} %{GREEDYDATA:rest}", "GET /x y", {"http.verb": "GET", "rest": "/x y"}),
     ("%{PATH:p}", "C:\\a\\b.txt", {"p": "C:\\a\\b.txt"}),
     ("(?<code>[A-Z]{2}) (ok|no)", "AB no", {"code": "AB"}),
+    ("%{IP:clientIP} %{INT:Port} %{INT:P}", "10.0.0.1 80 7", {"clientIP": "10.0.0.1", "Port": "80", "P": "7"}),
+    ("(?P<Größe>\\d+) %{WORD:Ü}", "7 m", {"Größe": "7", "Ü": "m"}),
+    ("^%{JAVAMETHOD:m}", "<clinit>", {"m": "<clinit>"}),
 ]  # fmt: skip
 
 
@@ -250,6 +254,9 @@ def test_every_pattern_of_the_library_compiles() -> None:
             "more than 16,384",
         ),
         ("(?<x>a(?=b))", {}, "RE2"),
+        ("%{WORD:a} %{INT:x:}", {}, "a reference is written"),
+        ("%{WORD:a b}", {}, "'a b' is not a field's name"),
+        ("(?P<a>x)(?P<1st>y)", {}, "'1st' is not a field's name"),
     ],
 )
 def test_grok_refuses(pattern: str, definitions: dict[str, str], reason: str) -> None:
@@ -267,6 +274,30 @@ def test_access_logs(tmp_path: Path) -> None:
         "remote": "1.2.3.4", "user": "joe", "method": "GET", "path": "/a?b=c", "protocol": "HTTP/1.1",
         "status": "503", "bytes": "12", "user_agent": "curl/8",
     }  # fmt: skip
+
+
+def test_quotes_within_an_access_log(tmp_path: Path) -> None:
+    """An agent may write quotes, which servers escape; a host may be an address in brackets."""
+    line = '[2001:db8::1]:443 2001:db8::2 - - [20/Nov/2025:10:00:00 +0000] "GET / HTTP/1.1" 200 - "-" "a \\"b\\" c"'
+    found = run_one(tmp_path, '[[step]]\nkind = "clf"', {"message": line})
+    assert (found["timestamp"], found["attributes"]["vhost"]) == (1_763_632_800_000_000, "[2001:db8::1]:443")
+    toml = '[[step]]\nkind = "grok"\npatterns = ["%{COMBINEDAPACHELOG}"]'
+    assert run_one(tmp_path, toml, {"message": line})["attributes"]["agent"] == 'a \\"b\\" c'
+
+
+def test_a_time_is_read_alike_whatever_comes_with_it(tmp_path: Path) -> None:
+    """In any order, and alone: each spelling of log files; but no date of numbers whose order would be a guess."""
+    noon = {
+        "20/Nov/2025:12:00:00 +0100", "Nov 20 11:00:00", "2025/11/20 11:00:00", "Thu Nov 20 11:00:00 2025",
+        "20251120T110000Z", "2025-11-20 11:00:00,000", "1763636400000", "2025-11-20T11:00:00Z",
+    }  # fmt: skip
+    texts = [*sorted(noon), "03/04/2025 11:00:00", "13/04/2025 11:00:00", "noon", "2025-02-30 11:00:00"]
+    pipe = pipeline(tmp_path, "[[step]]\nkind = 'regex'\nfield = 'at'\npatterns = ['(?P<time>.*)']")
+    for order in (texts, texts[::-1], *([text] for text in texts)):
+        for event in run(pipe, *({"attributes": {"at": text}} for text in order)):
+            text = event["attributes"]["at"]
+            assert event.get("timestamp") == (1_763_636_400_000_000 if text in noon else None), text
+            assert ("time" in event["attributes"]) == (text not in noon)
 
 
 LOGHUB_PATTERNS: dict[str, tuple[str, dict[str, Any]]] = {

@@ -11,6 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from tailrace.cli import main
+from tailrace.client import send_source
 from tailrace.errors import Stop, TooLarge
 from tailrace.model.batch import EVENT_SCHEMA, LEVELS
 from tailrace.steps import pipeline as pipeline_module
@@ -51,6 +52,14 @@ def test_both_schemas_go_through(tmp_path: Path) -> None:
     (plain,) = pipe.apply(events.select(EVENT_SCHEMA.names))
     assert plain.events.schema.equals(EVENT_SCHEMA)
     assert plain.events.equals(stored.events.select(EVENT_SCHEMA.names))
+
+
+def test_what_is_done_twice_is_counted_once(tmp_path: Path) -> None:
+    """Each store's worker drops the same events of a topic."""
+    dropped = Dropped()
+    pipe = pipeline(tmp_path, '[[step]]\nkind = "drop_events"\nwhere = "*"', dropped=dropped)
+    assert pipe.apply(batch([{}])) == pipe.uncounted().apply(batch([{}])) == []
+    assert dropped == {"drop_events-1": 1}
 
 
 ROUTES = """
@@ -116,7 +125,8 @@ def test_growth_is_bounded(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> N
         ("[[step]]\nname = 'x'", "step 1: it has no `kind`"),
         ("[[steps]]\nkind = 'json'", "steps: there is no such field"),
         ("[[step]]\nkind = 'clf'\n[[step]]\nkind = 'json'\nprefx = 'a'", "step 2 (json): prefx: there is no such"),
-        ("[[step]]\nkind = 'route'\nstores = ['lak']", "step 1 (route): stores: there is no store 'lak'"),
+        ("[[step]]\nkind = 'route'\nstores = ['lak']", "step 1 (route): stores.0: Input should be 'lake', 'elastic"),
+        ("[[step]]\nkind = 'route'\nstores = ['elasticsearch']", "stores: there is no store 'elasticsearch'; the"),
         ("[[step]]\nkind = 'json'\nname = 'a'\n[[step]]\nkind = 'json'\nname = 'a'", "step 2 (json): name: an"),
         ("[[step]]\nkind = 'json'\nwhere = 'a:['", "step 1 (json): where: column"),
         ("[[step]]\nkind = 'json'\nfield = 'timestamp'", "step 1 (json): field: timestamp is a time"),
@@ -204,6 +214,16 @@ def test_pipeline_test_reads_what_send_reads(tmp_path: Path) -> None:
     assert second["changes"] == []
 
 
+def test_pipeline_test_numbers_the_lines_of_the_input(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Not those of the part that was read last."""
+    monkeypatch.setattr(send_source, "CHUNK_BYTES", 16)
+    (tmp_path / "p.toml").write_text("")
+    answer = CliRunner().invoke(
+        main, ["pipeline", "test", str(tmp_path / "p.toml")], b'{"a": 1}\n' * 5 + b"{broken\n"
+    )
+    assert "line 6 is no event: not JSON" in answer.stderr
+
+
 def test_pipeline_check(tmp_path: Path) -> None:
     """Status 0 and the steps' names; or 1 and the place of the error, with nothing read from standard input."""
     good, bad = tmp_path / "good.toml", tmp_path / "bad.toml"
@@ -254,6 +274,7 @@ ANY_EVENT = st.fixed_dictionaries(
 )  # fmt: skip
 
 
+@pytest.mark.slow
 @settings(max_examples=15, deadline=None)
 @given(st.lists(ANY_EVENT, max_size=8))
 def test_no_event_upsets_a_pipeline(tmp_path_factory: pytest.TempPathFactory, events: list[Event]) -> None:

@@ -24,6 +24,7 @@ def entries(maps: list[dict[str, str]]) -> Entries:
     return Entries(np.array(rows, np.int64), pa.array(keys, pa.string()), pa.array(values, pa.string()))
 
 
+@pytest.mark.slow
 @settings(max_examples=200, deadline=None)
 @given(MAPS, MAPS, st.booleans())
 def test_attributes_are_merged_as_dictionaries_are(
@@ -75,6 +76,7 @@ RENAME: list[tuple[str, Event, Event]] = [
     ),
     ("a = 'b', b = 'c'", {"attributes": {"a": "1"}}, {"attributes": {"c": "1"}}),
     ("a = 'attributes.host'", {"attributes": {"a": "1"}}, {"attributes": {"host": "1"}}),
+    ("a = 'b', c = 'host'", {"attributes": {"a": "", "c": ""}}, {"attributes": {"b": "", "c": ""}}),
 ]
 
 
@@ -104,6 +106,13 @@ def test_set(tmp_path: Path) -> None:
     assert found == {
         "message": "", "service": "own", "level": "WARN", "host": "h", "attributes": {"env": "own"},
     }  # fmt: skip
+
+
+def test_a_text_is_set_to_nothing(tmp_path: Path) -> None:
+    """As a message has to be that must not be stored: it becomes empty, and no attribute."""
+    toml = "[[step]]\nkind = 'set'\nfields = { message = '', service = '', a = '' }"
+    event: Event = {"message": "secret", "service": "s", "attributes": {"a": "secret"}}
+    assert run_one(tmp_path, toml, event) == {"message": "", "service": "", "attributes": {"a": ""}}
 
 
 def test_drop_fields(tmp_path: Path) -> None:
@@ -181,6 +190,7 @@ def test_tables_that_are_refused(tmp_path: Path, table: str | None, reason: str)
         ("kind = 'set'\nfields = { timestamp = '1' }", "is a time"),
         ("kind = 'drop_fields'\nfields = ['message']", "the message is never missing"),
         ("kind = 'drop_fields'\nfields = ['timestamp']", "is a time"),
+        ("kind = 'drop_fields'\nfields = ['attributes.*']", "not all attributes: write"),
         ("kind = 'set'\nfields = { a = '1' }\nfield = 'b'", "field: there is no such field"),
     ],
 )

@@ -1,6 +1,6 @@
 """What an executor does with its share of the topic: messages in, data files of the lake out.
 
-    rows of the source ──items_of──> items ──decode──> events ──write_file──> files nobody names yet
+    rows of the source ──items_of──> items ──decode, shape──> events ──write_file──> files nobody names yet
                                        │          └──> dead letters ──> their topic, before anything is reported
                                        └──> what has claims: left for the second pass, and reported
 
@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import contextlib
 import json
+import os
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 
@@ -26,6 +27,8 @@ from tailrace.jobs.messages import items_of
 from tailrace.jobs.places import lake_place, open_letters_log
 from tailrace.process.claimed import Claim, claim_of, is_for_store, row_claims_of
 from tailrace.process.decode import decode
+from tailrace.process.shaping import is_foreign, shaped
+from tailrace.steps.pipeline import Pipeline, load_pipeline
 from tailrace.store.lake.files import DataFile, date_of_day, split_by_day, write_file
 from tailrace.store.lake.place import Place
 
@@ -82,6 +85,13 @@ class Report:
         self.through[partition] = max(offset, self.through.get(partition, 0))
 
 
+def pipeline_of(settings: Settings) -> Pipeline | None:
+    """The steps for records that other programs write. Raises `Stop` when they cannot be read on this machine."""
+    if settings.pipeline is None:
+        return None
+    return load_pipeline(settings.pipeline, limits=settings.ingest, environment=os.environ)
+
+
 def store_share(plan: Plan, batches: Iterable[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
     """Runs in an executor, once a task: for `mapInArrow`. Raises `RetryLater`; Spark then tries the task again."""
     with lake_place(plan.lake_url, plan.settings) as place, contextlib.closing(_Share(plan, place)) as share:
@@ -96,6 +106,7 @@ class _Share:
         self.report = Report()
         self._plan = plan
         self._place = place
+        self._pipeline = pipeline_of(plan.settings)
         self._letters_log: KafkaLog | None = None
         self._pending: list[pa.RecordBatch] = []
         self._pending_bytes = 0
@@ -127,6 +138,8 @@ class _Share:
         if claim is not None and refused is not None and claim in refused:
             return
         decoded = decode(item, limits=self._plan.settings.ingest, now_us=self._plan.now_us)
+        if self._pipeline is not None and is_foreign(item):
+            decoded = shaped(decoded, store=STORE, shape=self._pipeline)
         events = decoded.events
         rows = row_claims_of(item, events)
         claims = [*([] if claim is None else [claim]), *([] if rows is None else rows.claims)]

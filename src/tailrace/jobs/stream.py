@@ -27,7 +27,7 @@ from tailrace.config import Settings
 from tailrace.errors import RetryLater, Stop, TailraceError
 from tailrace.jobs.messages import COLUMNS
 from tailrace.jobs.session import reason_of
-from tailrace.jobs.storing import Plan, Report, store_share
+from tailrace.jobs.storing import Plan, Report, pipeline_of, store_share
 from tailrace.jobs.topic import look_at_topic, source_options
 from tailrace.model.clock import Clock
 from tailrace.process.claimed import Claim
@@ -87,6 +87,8 @@ def stream(
     Raises `Stop` and `RetryLater` when it cannot go on; what was not committed is not in the lake then, and the next
     run reads it again.
     """
+    # Executors would tell it only after Spark has tried their tasks again and again.
+    pipeline_of(settings)
     table = LakeTable(lake, clock=clock)
     topic = look_at_topic(settings.log.url, settings.kafka, table.state().reached)
     options = source_options(topic, settings.kafka, batch_bytes=asked.batch_bytes, extra=asked.source)

@@ -10,13 +10,17 @@ import pyarrow as pa
 from tailrace.broker.port import LogLines, LogRecord
 from tailrace.errors import TooLarge
 from tailrace.ingest.shape import Shape, Shaped
+from tailrace.model.batch import ARROW_STREAM
 from tailrace.model.dead_letter import DEAD_LETTERS
 from tailrace.process.decode import Decoded
 
 
 def is_foreign(item: LogRecord | LogLines) -> bool:
-    """Whether another program has appended it: ours say how many events a record holds, or that it holds letters."""
-    return isinstance(item, LogLines) or not (item.record.rows or item.record.content_type == DEAD_LETTERS)
+    """Whether another program has appended it: ours are batches of so many events as they say, or of letters."""
+    if isinstance(item, LogLines):
+        return True
+    record = item.record
+    return record.content_type != DEAD_LETTERS and not (record.content_type == ARROW_STREAM and record.rows)
 
 
 def shaped(decoded: Decoded, *, store: str, shape: Shape) -> Decoded:

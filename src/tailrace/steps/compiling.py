@@ -8,6 +8,7 @@ from pathlib import Path
 from tailrace.config import IngestSettings
 from tailrace.errors import BadInput
 from tailrace.model.level import level_of
+from tailrace.query.leaves import attribute_name
 from tailrace.query.tree import TIME_FIELDS
 from tailrace.steps.grok import Grok, compile_grok
 from tailrace.steps.parse import ClfReader, ExpressionReader, Parse, Reader
@@ -35,7 +36,7 @@ from tailrace.steps.settings import (
 )
 from tailrace.steps.shape_fields import DropFields, Enrich, Rename, Set
 from tailrace.steps.step import Route, Work
-from tailrace.steps.table import read_table
+from tailrace.steps.table import Table, read_table
 
 KEY_BYTES_MIN = 16
 
@@ -73,17 +74,19 @@ class Compiler:
             case RenameSettings():
                 return self._rename(settings)
             case SetSettings():
-                return self._set(settings)
+                return _set(settings)
             case DropFieldsSettings():
                 for field in settings.fields:
                     _check_taken_away("fields", field)
+                    if attribute_name(field) == "*":
+                        raise WrongField("fields", "not all attributes: write `name.*` for those below a name")
                 return DropFields(settings.fields)
             case DropEventsSettings():
                 return DropEvents()
             case SampleSettings():
                 if settings.by is not None:
                     _check_no_time("by", settings.by)
-                return Sample(settings.keep_one_of, settings.by, settings.rates, self._limits)
+                return Sample(settings.keep_one_of, settings.by, settings.rates)
             case RouteSettings():
                 return self._route(settings)
             case RedactSettings():
@@ -99,13 +102,6 @@ class Compiler:
             if new == "observed_timestamp":
                 raise WrongField("fields", "observed_timestamp is when the event came in; nothing else goes there")
         return Rename(settings.fields, settings.overwrite, self._limits)
-
-    def _set(self, settings: SetSettings) -> Set:
-        for field, text in settings.fields.items():
-            _check_no_time("fields", field)
-            if field == "level" and level_of(text) is None:
-                raise WrongField("fields", f"{text!r} is not a level")
-        return Set(settings.fields, settings.overwrite, self._limits)
 
     def _route(self, settings: RouteSettings) -> Route:
         unknown = [name for name in settings.stores if self._stores is not None and name not in self._stores]
@@ -126,7 +122,7 @@ class Compiler:
             if matches_nothing(pattern):
                 raise WrongField(f"patterns.{name}", "it matches an empty text, and so would redact everywhere")
             detectors.append(Matches(name, pattern))
-        found = [detector for name, detector in DETECTORS.items() if name in settings.detect]
+        found = [detector for name, several in DETECTORS.items() if name in settings.detect for detector in several]
         if settings.action == "hash":
             replace = hashing(self._key(settings))
         else:
@@ -155,7 +151,19 @@ class Compiler:
         except BadInput as error:
             raise WrongField("file", str(error)) from error
         columns = {settings.prefix + name: texts for name, texts in table.columns.items()}
-        return Enrich(settings.field, table.keys, columns, settings.overwrite, self._limits)
+        return Enrich(settings.field, Table(table.row_of, columns), settings.overwrite)
+
+
+def _set(settings: SetSettings) -> Set:
+    fields = dict(settings.fields)
+    for field, text in settings.fields.items():
+        _check_no_time("fields", field)
+        if field == "level":
+            level = level_of(text)
+            if level is None:
+                raise WrongField("fields", f"{text!r} is not a level")
+            fields[field] = level
+    return Set(fields, settings.overwrite)
 
 
 def _reader(settings: ParseSettings) -> Reader:
@@ -190,6 +198,9 @@ def _check_text_field(place: str, field: str) -> None:
     _check_no_time(place, field)
     if field == "level":
         raise WrongField(place, "level is one of six words, not a text")
+    # `drop_fields` knows `name.*`. Here it would be a field that no event has, and nothing would be redacted.
+    if field == "*" or field.endswith(".*"):
+        raise WrongField(place, f"{field!r} is more than one field: name each")
 
 
 def _check_taken_away(place: str, field: str) -> None:

@@ -72,6 +72,11 @@ def with_attributes(events: pa.RecordBatch, entries: Entries) -> pa.RecordBatch:
     )
 
 
+def with_more_attributes(events: pa.RecordBatch, entries: Entries, *, overwrite: bool) -> pa.RecordBatch:
+    """The batch with these as well; where an event has the key already, the new value when `overwrite` says so."""
+    return with_attributes(events, merged(attributes_of(events), entries, overwrite=overwrite))
+
+
 def with_columns(events: pa.RecordBatch, changed: Mapping[str, pa.Array]) -> pa.RecordBatch:
     columns = [changed.get(name, column) for name, column in zip(events.schema.names, events.columns, strict=True)]
     return pa.RecordBatch.from_arrays(columns, schema=events.schema)

@@ -16,12 +16,10 @@ from tailrace.steps.fields import (
     Bools,
     Entries,
     Integers,
-    attributes_of,
-    merged,
     numpy_bools,
     put_in,
-    with_attributes,
     with_columns,
+    with_more_attributes,
 )
 from tailrace.steps.times import read_times
 
@@ -50,7 +48,7 @@ def add_fields(
     if prefix:
         keys = pc.binary_join_element_wise(prefix, entries.keys, "")
         entries = Entries(entries.rows, keys, entries.values)
-    return with_attributes(events, merged(attributes_of(events), entries, overwrite=overwrite))
+    return with_more_attributes(events, entries, overwrite=overwrite)
 
 
 def fill_columns(

@@ -15,13 +15,20 @@ import pyarrow.compute as pc
 
 from tailrace.steps.fields import Bools
 from tailrace.steps.grok_patterns import PATTERNS
-from tailrace.steps.regex import LENGTH_MAX, BadExpression, Expression, compile_expression, field_of_group
+from tailrace.steps.regex import (
+    FIELD_NAME_FORM,
+    LENGTH_MAX,
+    BadExpression,
+    Expression,
+    compile_expression,
+    field_of_group,
+)
 
 DEPTH_MAX = 16
 """Patterns within patterns. The library needs six."""
 
 _REFERENCE = re.compile(r"%\{(\w+)(?::([^}:]+))?(?::(\w+))?\}")
-_FIELD = re.compile(r"[A-Za-z_@\[][\w.@\[\]-]*")
+_FIELD = re.compile(r"(?!\d)[\w@\[][\w.@\[\]-]*")
 _CASTS = {"int": r"^[+-]?\d+", "long": r"^[+-]?\d+", "float": "", "double": "", "string": ""}
 _NUMBER = r"^[+-]?(?:\d+(?:\.\d*)?|\.\d+)(?:[eE][+-]?\d+)?$"
 
@@ -71,6 +78,8 @@ class _Writer:
         self._written += len(pattern)
         if self._written > LENGTH_MAX:
             raise BadExpression(f"written out it has more than {LENGTH_MAX:,} characters")
+        if "%{" in _REFERENCE.sub(" ", pattern):
+            raise BadExpression(f"a reference is written %{{PATTERN:field}} or %{{PATTERN:field:int}}: {pattern!r}")
         return _REFERENCE.sub(lambda found: self._reference(found, inside), pattern)
 
     def _reference(self, found: re.Match[str], inside: tuple[str, ...]) -> str:
@@ -85,7 +94,7 @@ class _Writer:
         if field is None:
             return f"(?:{text})"
         if not _FIELD.fullmatch(field):
-            raise BadExpression(f"{found[0]}: {field!r} is not a field's name: letters, digits, _ . - @, or [a][b]")
+            raise BadExpression(f"{found[0]}: {field!r} is not a field's name: {FIELD_NAME_FORM}")
         if cast is not None:
             self.casts[field_of_group(field)] = cast
         return f"(?P<{field}>{text})"

@@ -7,6 +7,7 @@ from collections.abc import Mapping
 _OCTET = r"(?:25[0-5]|2[0-4]\d|1\d\d|[1-9]?\d)"
 _HEX = "[0-9A-Fa-f]+"
 _ZONE = r"(?:Z|[+-]\d{2}(?::?\d{2})?)"
+_QUOTED = r"(?:[^\"\\]|\\.)*"
 
 PATTERNS: Mapping[str, str] = {
     # Words and numbers.
@@ -97,8 +98,8 @@ PATTERNS: Mapping[str, str] = {
         r"\"(?:%{WORD:verb} %{NOTSPACE:request}(?: HTTP/%{NUMBER:httpversion})?|%{DATA:rawrequest})\" "
         r"%{NUMBER:response} (?:%{NUMBER:bytes}|-)"
     ),
-    "COMBINEDAPACHELOG": r"%{COMMONAPACHELOG} \"%{DATA:referrer}\" \"%{DATA:agent}\"",
+    "COMBINEDAPACHELOG": rf"%{{COMMONAPACHELOG}} \"(?P<referrer>{_QUOTED})\" \"(?P<agent>{_QUOTED})\"",
     "JAVACLASS": r"(?:[a-zA-Z$_][a-zA-Z$_0-9]*\.)*[a-zA-Z$_][a-zA-Z$_0-9]*",
     "JAVAFILE": r"[A-Za-z0-9_.-]+",
-    "JAVAMETHOD": r"<init>|[a-zA-Z$_][a-zA-Z$_0-9]*",
+    "JAVAMETHOD": r"<(?:cl)?init>|[a-zA-Z$_][a-zA-Z$_0-9]*",
 }

@@ -17,7 +17,7 @@ import pyarrow.compute as pc
 from tailrace.config import IngestSettings
 from tailrace.ingest.fields import ALIASES
 from tailrace.ingest.text.access import read_access
-from tailrace.steps.fields import Bools, Entries, joined, numpy_bools, text_of, without
+from tailrace.steps.fields import Bools, Entries, joined, numpy_bools, text_of, with_more_attributes, without
 from tailrace.steps.filling import add_fields
 from tailrace.steps.grok import Grok
 from tailrace.steps.regex import Expression, entries_of
@@ -58,7 +58,7 @@ class Parse:
         if settings.unmatched is not None and not matched.all():
             rows = np.flatnonzero(~matched)
             marks = Entries(rows, pa.repeat(UNMATCHED, len(rows)), pa.repeat(settings.unmatched, len(rows)))
-            events = add_fields(events, marks, names=(), overwrite=True, limits=self.limits)
+            events = with_more_attributes(events, marks, overwrite=True)
         return events
 
 
@@ -83,7 +83,8 @@ class ExpressionReader:
         return joined(parts), matched
 
 
-_CLF_TIME = r"\[(?P<timestamp>\d[^\]]*)\]"
+# A time goes on with `/` or `-` behind its first number; an address in brackets, `[2001:db8::1]`, does not.
+_CLF_TIME = r"\[(?P<timestamp>\d+[/-][^\]]*)\]"
 
 
 class ClfReader:

@@ -10,8 +10,8 @@ from tailrace.config import IngestSettings
 from tailrace.errors import BadInput
 from tailrace.ingest.fields import ATTRIBUTES_PREFIX
 from tailrace.ingest.json_slow import flatten_object
-from tailrace.kernels.ndjson import Bounds, Framing, Names, scan
-from tailrace.kernels.ndjson_names import name_table
+from tailrace.kernels.name_table import name_table
+from tailrace.kernels.ndjson.read import Bounds, Framing, Names, scan
 from tailrace.steps.fields import Bools, Entries, Integers, attributes_of, joined, numpy_bools
 
 # No name means anything here: all is read as attributes.

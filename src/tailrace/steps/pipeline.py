@@ -30,6 +30,10 @@ FILE_BYTES_MAX = 1 << 20
 _ROWS_AT_ONCE = 65_536
 SHAPED_BYTES_MAX = 512 << 20
 
+# For each byte that is no UTF-8, as Python decodes it, a character of private use that has hardly ever been seen.
+_STAND_INS = {0xDC00 + byte: 0x10FE00 + byte for byte in range(0x80, 0x100)}
+_STOOD_IN_FOR = {there: here for here, there in _STAND_INS.items()}
+
 Dropped = Callable[[str, int], None]
 """Told the label of a step, and how many events it has dropped."""
 
@@ -41,6 +45,10 @@ class Pipeline:
         self.steps = tuple(steps)
         self._dropped = dropped
         self._redacting = [step.work for step in steps if isinstance(step.work, Redact)]
+
+    def uncounted(self) -> Pipeline:
+        """The same steps for whoever does the work of another again: what they drop is counted there."""
+        return Pipeline(self.steps)
 
     def apply(self, events: pa.RecordBatch) -> Sequence[Shaped]:
         """What goes on, one batch for each set of stores. Columns behind those of EVENT_SCHEMA stay as they are.
@@ -66,21 +74,17 @@ class Pipeline:
         ]
 
     def redact_letters(self, letters: pa.RecordBatch) -> pa.RecordBatch:
-        """Letters without what the redact steps look for, wherever and whomever they are for: what could not be
+        """Letters without what the redact steps look for, whatever their `where` and `fields`: what could not be
         decoded has no fields that a rule could be about.
         """
         if not self._redacting:
             return letters
-        raws, encodings = zip(*map(_text_of, letters.column("raw").to_pylist()), strict=True)
-        texts = pa.concat_arrays([letters.column("reason"), pa.array(raws, pa.string())])
+        raws = letters.column("raw").to_pylist()
+        texts = pa.concat_arrays([letters.column("reason"), pa.array(map(_text_of, raws), pa.string())])
         for redact in self._redacting:
             texts = redact.texts(texts)
         rows = letters.num_rows
-        # What stands in the place of a text is ASCII, and so there in each encoding.
-        redacted = [
-            text.encode(encoding, "replace")
-            for text, encoding in zip(texts.slice(rows).to_pylist(), encodings, strict=True)
-        ]
+        redacted = [_bytes_of(text, raw) for text, raw in zip(texts.slice(rows).to_pylist(), raws, strict=True)]
         return with_columns(letters, {"reason": texts.slice(0, rows), "raw": pa.array(redacted, pa.binary())})
 
     def _applied(
@@ -102,13 +106,21 @@ class Pipeline:
         return groups
 
 
-def _text_of(raw: bytes) -> tuple[str, str]:
-    """The bytes as a text, and the encoding by which they are had again."""
+def _text_of(raw: bytes) -> str:
+    """The bytes as a text; each that is no UTF-8 as a character of private use, so that what is around it is read."""
     try:
-        return raw.decode(), "utf-8"
+        return raw.decode()
     except UnicodeDecodeError:
-        # Each byte is a character, and back.
-        return raw.decode("latin-1"), "latin-1"
+        return raw.decode(errors="surrogateescape").translate(_STAND_INS)
+
+
+def _bytes_of(text: str, raw: bytes) -> bytes:
+    """What `text` has become of `_text_of(raw)`, as bytes again."""
+    try:
+        raw.decode()
+    except UnicodeDecodeError:
+        return text.translate(_STOOD_IN_FOR).encode(errors="surrogateescape")
+    return text.encode()
 
 
 def routed(

@@ -90,7 +90,8 @@ class Matches:
         return Cut(rows, pieces.flatten(), pieces.offsets.to_numpy().astype(np.int64))
 
     def accepts(self, found: str) -> bool:
-        return self.check is None or self.check(found)
+        # An expression may find nothing at a place, `\b` at each word's edge: there is nothing to be replaced.
+        return found != "" and (self.check is None or self.check(found))
 
 
 class Cards:
@@ -132,57 +133,70 @@ def _offsets(texts: pa.StringArray) -> Integers:
 def _is_ipv6(text: str) -> bool:
     """The expression only looks for hexadecimal digits and colons: a clock time has these as well."""
     try:
-        return ipaddress.IPv6Address(text).version == 6
+        ipaddress.IPv6Address(text)
     except ValueError:
         return False
+    return True
 
 
 _OCTET = r"(?:25[0-5]|2[0-4][0-9]|1[0-9][0-9]|[1-9]?[0-9])"
 _IPV4 = rf"(?:{_OCTET}\.){{3}}{_OCTET}"
 _HEX = "[0-9A-Fa-f]{1,4}"
 
-DETECTORS: dict[str, Detector] = {
-    "card": Cards(),
-    "token": Matches(
-        "token",
-        "|".join(
-            (
-                # RFC 7519: three parts in base64url, of which two are JSON objects.
-                r"\beyJ[A-Za-z0-9_-]{5,}\.eyJ[A-Za-z0-9_-]{2,}\.[A-Za-z0-9_-]*",
-                # RFC 6750 and RFC 7617, in a header or in what quotes one.
-                r"(?i:\b(?:bearer|basic)\s+)[A-Za-z0-9._~+/-]{8,}=*",
-                # Credentials in a URL (RFC 3986, 3.2.1).
-                r"://[^\s/:@\"']+:[^\s/@\"']+@",
-                # Keys that say by their beginning whose they are: AWS, GitHub, GitLab, Slack, Google, Stripe.
-                r"\b(?:AKIA|ASIA|AROA|AIDA)[A-Z0-9]{16}\b",
-                r"\b(?:gh[pousr]_[A-Za-z0-9]{36,}|github_pat_[A-Za-z0-9_]{22,}|glpat-[A-Za-z0-9_-]{20,})",
-                r"\bxox[abeoprs]-[A-Za-z0-9-]{10,}",
-                r"\bAIza[A-Za-z0-9_-]{35}",
-                r"\b[rs]k_(?:live|test)_[A-Za-z0-9]{16,}",
-                r"(?i:\baws_?secret_?access_?key[\"']?\s*[=:]\s*[\"']?)[A-Za-z0-9/+]{40}",
-                r"-----BEGIN [A-Z ]*PRIVATE KEY-----(?:[A-Za-z0-9+/=\s]|\\n)*(?:-----END [A-Z ]*PRIVATE KEY-----)?",
-            )
+_TOKEN = r"[A-Za-z0-9_-]"
+_LETTER = r"[\p{Latin}0-9]"
+
+DETECTORS: dict[str, Sequence[Detector]] = {
+    "card": (Cards(),),
+    "token": (
+        # RFC 7519: three parts in base64url, of which two are JSON objects. Apart from the others: in one expression,
+        # a first part without an end would be gone through anew for each key within it.
+        Matches("token", rf"\beyJ{_TOKEN}{{5,}}\.eyJ{_TOKEN}{{2,}}\.{_TOKEN}*", hint=r"\.eyJ"),
+        Matches(
+            "token",
+            "|".join(
+                (
+                    # RFC 6750 and RFC 7617, in a header or in what quotes one.
+                    r"(?i:\b(?:bearer|basic)\s+)[A-Za-z0-9._~+/-]{8,}=*",
+                    # Credentials in a URL (RFC 3986, 3.2.1); Redis is given a password alone.
+                    r"://[^\s/:@\"']*:[^\s/@\"']+@",
+                    # Keys that say by their beginning whose they are: AWS, GitHub, GitLab, Slack, Google, Stripe.
+                    r"\b(?:AKIA|ASIA|AROA|AIDA)[A-Z0-9]{16}\b",
+                    r"\b(?:gh[pousr]_[A-Za-z0-9]{36,}|github_pat_[A-Za-z0-9_]{22,}|glpat-[A-Za-z0-9_-]{20,})",
+                    r"\bxox[abeoprs]-[A-Za-z0-9-]{10,}",
+                    r"\bAIza[A-Za-z0-9_-]{35}",
+                    r"\b[rs]k_(?:live|test)_[A-Za-z0-9]{16,}",
+                    r"(?i:\baws_?secret_?access_?key\\?[\"']?\s*[=:]\s*\\?[\"']?)[A-Za-z0-9/+]{40}",
+                    # RFC 7468, and the headers of an encrypted one (RFC 1421, 4.6); line ends may be escaped.
+                    r"-----BEGIN [A-Z ]*PRIVATE KEY-----(?:[A-Za-z0-9+/=:,\s]|-[A-Za-z0-9]|\\[nr])*"
+                    r"(?:-----END [A-Z ]*PRIVATE KEY-----)?",
+                )
+            ),
+            hint=(
+                r"(?i:earer|asic)\s|://|A(?:KIA|SIA|ROA|IDA|Iza)|gh[pousr]_|github_pat_|glpat-|xox|k_(?:live|test)_"
+                r"|(?i:secret_?access)|PRIVATE KEY"
+            ),
         ),
-        hint=(
-            r"eyJ|(?i:earer|asic)\s|://|A(?:KIA|SIA|ROA|IDA|Iza)|gh[pousr]_|github_pat_|glpat-|xox|k_(?:live|test)_"
-            r"|(?i:secret_?access)|PRIVATE KEY"
+    ),
+    "email": (
+        Matches(
+            "email",
+            # In a URL's query the @ is written %40.
+            rf"[\p{{Latin}}0-9_][\p{{Latin}}0-9._%+'-]*(?:@|%40)(?:{_LETTER}[\p{{Latin}}0-9-]*\.)+[A-Za-z]{{2,}}",
+            hint="@|%40",
         ),
     ),
-    "email": Matches(
-        "email",
-        r"\b[A-Za-z0-9._%+-]+@(?:[A-Za-z0-9][A-Za-z0-9-]*\.)+[A-Za-z]{2,}\b",
-        hint="@[A-Za-z0-9]",
+    "ipv6": (
+        Matches(
+            "ipv6",
+            # It stands between what is no word, also where it begins or ends with colons.
+            rf"\b{_HEX}:(?:[0-9A-Fa-f]{{0,4}}:){{1,6}}(?:(?:{_IPV4}|{_HEX})\b|:?\B)"
+            rf"|\B::(?:{_HEX}:){{0,6}}(?:{_IPV4}|{_HEX})\b",
+            hint=":[0-9A-Fa-f:]",
+            check=_is_ipv6,
+        ),
     ),
-    "ipv6": Matches(
-        "ipv6",
-        # It stands between what is no word, also where it begins or ends with colons.
-        rf"\b{_HEX}:(?:[0-9A-Fa-f]{{0,4}}:){{1,6}}(?:{_IPV4}|{_HEX})\b"
-        rf"|\b{_HEX}:(?:[0-9A-Fa-f]{{0,4}}:){{1,6}}\B"
-        rf"|\B::(?:{_HEX}:){{0,6}}(?:{_IPV4}|{_HEX})\b",
-        hint=":[0-9A-Fa-f:]",
-        check=_is_ipv6,
-    ),
-    "ipv4": Matches("ipv4", rf"\b{_IPV4}\b", hint=r"\.[0-9]{1,3}\."),
+    "ipv4": (Matches("ipv4", rf"\b{_IPV4}\b", hint=r"\.[0-9]{1,3}\."),),
 }
 """In the order in which they look: what is in a token or an address is not looked for alone."""
 

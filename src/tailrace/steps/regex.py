@@ -7,7 +7,7 @@ characters, and SIZE_MAX after counted repetitions are written out.
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import pyarrow as pa
@@ -26,9 +26,11 @@ SIZE_MAX = 20_000
 _PIECE = re.compile(
     r"\\Q.*?(?:\\E|$)|\\[xpP]\{[^}]*\}|\\."  # escapes
     r"|\[\^?\]?(?:\\.|\[:\^?\w+:\]|[^\]\\])*\]"  # a class
-    r"|\(\?P?<[A-Za-z_@\[][\w.@\[\]-]*>|.",  # the opening of a named group
+    r"|\(\?P?<(?!\d)[\w@\[][\w.@\[\]-]*>|.",  # the opening of a named group
     re.DOTALL,
 )
+_GROUP_NAME = re.compile(r"<(.+)>")
+FIELD_NAME_FORM = "letters, digits (not first), _ . - @, or [a][b]"
 _ELASTIC_FIELD = re.compile(r"\[([^\]]+)\]")
 _REPEAT = re.compile(r"\{(\d{1,4})(?:,(\d{0,4}))?\}")
 
@@ -70,7 +72,9 @@ def compile_expression(pattern: str) -> Expression:
     if not fields:
         raise BadExpression("it names no field: write (?P<name>…) around what is to be read out")
     checked(text)
-    _try(text, capturing=True)
+    for group in _try(text, capturing=True):
+        if group not in fields:
+            raise BadExpression(f"{group!r} is not a field's name: {FIELD_NAME_FORM}")
     return Expression(text, fields)
 
 
@@ -95,12 +99,13 @@ def matches_nothing(pattern: str) -> bool:
     return bool(pc.match_substring_regex(pa.array([""]), pattern)[0].as_py())
 
 
-def _try(pattern: str, *, capturing: bool) -> None:
+def _try(pattern: str, *, capturing: bool) -> Sequence[str]:
+    """The names of its groups, when they capture."""
     try:
         if capturing:
-            pc.extract_regex(pa.array([""]), pattern)
-        else:
-            pc.match_substring_regex(pa.array([""]), pattern)
+            return tuple(group.name for group in pc.extract_regex(pa.array([""]), pattern).type)
+        pc.match_substring_regex(pa.array([""]), pattern)
+        return ()
     except pa.ArrowInvalid as error:
         raise BadExpression(f"not a regular expression that RE2 knows: {error}") from error
 
@@ -115,9 +120,10 @@ def _with_plain_groups(pattern: str) -> tuple[str, dict[str, str]]:
     written = []
     for piece, following in zip(pieces, [*pieces[1:], ""], strict=True):
         if len(piece) > 1 and piece.startswith("("):
-            name = piece.strip("(?P<>")
+            name = _GROUP_NAME.search(piece)
+            assert name is not None, "_PIECE finds no other opening that is as long"
             group = f"g{len(fields)}"
-            fields[group] = field_of_group(name)
+            fields[group] = field_of_group(name[1])
             written.append(f"(?P<{group}>")
         else:
             written.append("(?:" if piece == "(" and following != "?" else piece)

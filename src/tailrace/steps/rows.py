@@ -9,10 +9,17 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from tailrace.config import IngestSettings
 from tailrace.kernels.text_hash import Words, hash_texts
-from tailrace.steps.fields import Bools, Entries, Integers, attributes_of, numpy_bools, text_of, values_of
-from tailrace.steps.filling import add_fields
+from tailrace.steps.fields import (
+    Bools,
+    Entries,
+    Integers,
+    attributes_of,
+    numpy_bools,
+    text_of,
+    values_of,
+    with_more_attributes,
+)
 
 SAMPLE_RATE = "sample_rate"
 """The attribute of a kept event that says for how many it stands."""
@@ -35,7 +42,6 @@ class Sample:
     keep_one_of: int
     by: str | None
     rates: Mapping[str, int]
-    limits: IngestSettings
 
     def choose(self, events: pa.RecordBatch) -> tuple[pa.RecordBatch, Bools]:
         """The events, with the attribute `sample_rate` where N is more than 1; and which are kept.
@@ -43,13 +49,15 @@ class Sample:
         One that was sampled before stands for the product.
         """
         one_of = self._one_of(events)
-        kept = _hashes(events) % one_of.astype(np.uint64) == 0
-        stands_for = one_of * _sampled_before(events)
+        before = _sampled_before(events)
+        # What was kept before has hashes that this many divides; the quotient says nothing of that.
+        kept = _hashes(events) // before.astype(np.uint64) % one_of.astype(np.uint64) == 0
+        stands_for = one_of * before
         rows = np.flatnonzero(one_of > 1)
         if len(rows):
             values = pa.array(stands_for[rows]).cast(pa.string())
             rates = Entries(rows, pa.repeat(SAMPLE_RATE, len(rows)), values)
-            events = add_fields(events, rates, names=(), overwrite=True, limits=self.limits)
+            events = with_more_attributes(events, rates, overwrite=True)
         return events, kept
 
     def _one_of(self, events: pa.RecordBatch) -> Integers:

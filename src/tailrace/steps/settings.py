@@ -120,9 +120,12 @@ class SampleSettings(StepSettings):
         return self
 
 
+StoreName = Literal["lake", "elasticsearch", "jsonl"]
+
+
 class RouteSettings(StepSettings):
     kind: Literal["route"]
-    stores: Annotated[tuple[str, ...], Field(min_length=1, max_length=16)]
+    stores: Annotated[tuple[StoreName, ...], Field(min_length=1, max_length=16)]
     """The stores that alone get the events. An event follows the first route that is for it."""
 
 

@@ -12,16 +12,18 @@ import pyarrow.compute as pc
 from tailrace.config import IngestSettings
 from tailrace.query.leaves import attribute_name
 from tailrace.steps.fields import (
-    Bools,
     Entries,
     attributes_of,
     joined,
     numpy_bools,
     text_of,
     with_attributes,
+    with_columns,
+    with_more_attributes,
     without,
 )
-from tailrace.steps.filling import COLUMN_NAMES, add_fields, fill_columns
+from tailrace.steps.filling import COLUMN_NAMES, fill_columns
+from tailrace.steps.table import Table
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,8 +39,9 @@ class Rename:
 
     def _renamed(self, events: pa.RecordBatch, old: str, new: str) -> pa.RecordBatch:
         texts = text_of(events, old)
-        moving = numpy_bools(pc.not_equal(texts, ""))
         name = attribute_name(new)
+        # A column is as good as empty with an empty text.
+        moving = numpy_bools(pc.not_equal(texts, "") if name is None else texts.is_valid())
         if not self.overwrite and name is not None:
             moving &= ~numpy_bools(text_of(events, new).is_valid())
         if not moving.any():
@@ -46,7 +49,7 @@ class Rename:
         rows = np.flatnonzero(moving)
         entries = Entries(rows, pa.repeat(name or new, len(rows)), texts.take(pa.array(rows)))
         if name is not None:
-            events = add_fields(events, entries, names=(), overwrite=self.overwrite, limits=self.limits)
+            events = with_more_attributes(events, entries, overwrite=self.overwrite)
             return without(events, old, moving)
         events, refused = fill_columns(
             events, entries, names=COLUMN_NAMES, overwrite=self.overwrite, limits=self.limits
@@ -57,20 +60,26 @@ class Rename:
 
 @dataclass(frozen=True, slots=True)
 class Set:
+    """A level among `fields` is one of LEVELS."""
+
     fields: Mapping[str, str]
     overwrite: bool
-    limits: IngestSettings
 
     def apply(self, events: pa.RecordBatch) -> pa.RecordBatch:
         rows = np.arange(events.num_rows)
+        columns: dict[str, pa.Array] = {}
         for field, text in self.fields.items():
             name = attribute_name(field)
-            entries = Entries(rows, pa.repeat(name or field, len(rows)), pa.repeat(text, len(rows)))
-            if name is None and not self.overwrite:
-                entries = entries.filter(_is_empty(events, field))
-            names = COLUMN_NAMES if name is None else ()
-            events = add_fields(events, entries, names=names, overwrite=self.overwrite, limits=self.limits)
-        return events
+            texts = pa.repeat(text, len(rows))
+            if name is not None:
+                entries = Entries(rows, pa.repeat(name, len(rows)), texts)
+                events = with_more_attributes(events, entries, overwrite=self.overwrite)
+            elif self.overwrite:
+                columns[field] = texts
+            else:
+                there = events.column(field)
+                columns[field] = pc.if_else(pc.fill_null(pc.not_equal(there, ""), False), there, texts)
+        return with_columns(events, columns) if columns else events
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,28 +102,25 @@ class DropFields:
 
 @dataclass(frozen=True, slots=True)
 class Enrich:
-    """`keys` are distinct; `columns`, by the attribute's name, have a value, or null, for each of them."""
+    """`table.columns` have the names of attributes."""
 
     field: str
-    keys: pa.StringArray
-    columns: Mapping[str, pa.StringArray]
+    table: Table
     overwrite: bool
-    limits: IngestSettings
 
     def apply(self, events: pa.RecordBatch) -> pa.RecordBatch:
-        found = pc.index_in(text_of(events, self.field), self.keys)
+        # Not by Arrow, which would go through all keys of the table for each batch.
+        encoded = text_of(events, self.field).dictionary_encode()
+        row_of_word = [self.table.row_of.get(word) for word in encoded.dictionary.to_pylist()]
+        found = pa.array(row_of_word, pa.int64()).take(encoded.indices)
         rows = np.flatnonzero(numpy_bools(found.is_valid()))
         if not len(rows):
             return events
-        at = found.take(pa.array(rows))
+        at = found.drop_null()
         parts = []
-        for name, column in self.columns.items():
+        for name, column in self.table.columns.items():
             values = column.take(at)
             present = numpy_bools(pc.not_equal(values, ""))
             its_rows = rows[present]
             parts.append(Entries(its_rows, pa.repeat(name, len(its_rows)), values.filter(pa.array(present))))
-        return add_fields(events, joined(parts), names=(), overwrite=self.overwrite, limits=self.limits)
-
-
-def _is_empty(events: pa.RecordBatch, column: str) -> Bools:
-    return ~numpy_bools(pc.not_equal(events.column(column), ""))
+        return with_more_attributes(events, joined(parts), overwrite=self.overwrite)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import csv
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
@@ -28,10 +28,10 @@ class _Reader(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class Table:
-    """`keys` are distinct; each column has a text for each of them."""
+    """`row_of` a key says which text of each column is its."""
 
-    keys: pa.StringArray
-    columns: dict[str, pa.StringArray]
+    row_of: Mapping[str, int]
+    columns: Mapping[str, pa.StringArray]
 
 
 def read_table(path: Path, *, key: str | None, columns: Sequence[str]) -> Table:
@@ -58,7 +58,8 @@ def _table(path: Path, rows: _Reader, key: str | None, columns: Sequence[str]) -
         if name not in header:
             raise BadInput(f"{path} has no column {name!r}; it has {', '.join(header)}")
     at, places = header.index(key), [header.index(name) for name in wanted]
-    found: dict[str, list[str]] = {}
+    row_of: dict[str, int] = {}
+    cells: list[list[str]] = []
     for row in rows:
         if not row:
             continue
@@ -66,9 +67,10 @@ def _table(path: Path, rows: _Reader, key: str | None, columns: Sequence[str]) -
             raise BadInput(f"{path}:{rows.line_num}: {len(row)} cells, where the header has {len(header)}")
         if max(map(len, row)) > TEXT_MAX:
             raise BadInput(f"{path}:{rows.line_num}: a cell has more than {TEXT_MAX:,} characters")
-        found.setdefault(row[at], [row[place] for place in places])
-        if len(found) > ROWS_MAX:
+        if row[at] in row_of:
+            continue
+        row_of[row[at]] = len(cells)
+        cells.append([row[place] for place in places])
+        if len(cells) > ROWS_MAX:
             raise BadInput(f"{path} has more than {ROWS_MAX:,} rows")
-    cells = zip(*found.values(), strict=True) if found else [[] for _ in wanted]
-    texts = {name: pa.array(column, pa.string()) for name, column in zip(wanted, cells, strict=True)}
-    return Table(pa.array(found.keys(), pa.string()), texts)
+    return Table(row_of, {name: pa.array([row[i] for row in cells], pa.string()) for i, name in enumerate(wanted)})

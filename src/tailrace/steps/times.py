@@ -6,14 +6,26 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from tailrace.ingest.text.dates import Reference
-from tailrace.ingest.text.stamps import StampReader
+from tailrace.ingest.text.dates import Reference, timestamps_us
+from tailrace.ingest.text.layout import Layout
+from tailrace.ingest.text.timestamps import KINDS
 from tailrace.ingest.timestamps import parse_timestamp
 from tailrace.model.batch import TIMESTAMP
 from tailrace.steps.fields import Bools, Integers, numpy_bools
 
 # What Arrow reads as `ingest.timestamps` does.
 _ISO = r"^\d{4}-\d\d-\d\d[T ]\d\d:\d\d:\d\d(?:\.\d{1,6})?"
+
+# The kinds of log files, those of access logs and of syslog first. Without dates of numbers alone (`a`): their order
+# would have to be learnt from the texts around, and an event must be read alike whatever comes with it. Epochs (`e`)
+# are read already.
+_FIRST = ("day-month-year", "month-day")
+_LOG_FILE_TIMES = tuple(
+    Layout(kind, words_before=0, indented=False).stamp_pattern
+    for kind in sorted(KINDS, key=lambda kind: kind.name not in _FIRST)
+    if not kind.groups & {"a", "e"}
+)
+_LIKE_A_TIME = r"\d[:.\d]\d"
 
 
 def read_times(texts: pa.StringArray, *, now_us: int) -> tuple[Integers, Bools]:
@@ -43,13 +55,27 @@ def _read_others(texts: pa.StringArray, times_us: Integers, known: Bools, now_us
     encoded = texts.take(pa.array(rows)).dictionary_encode()
     words = encoded.dictionary.to_pylist()
     read = [parse_timestamp(word) for word in words]
-    others = [number for number, time_us in enumerate(read) if time_us is None]
-    if others:
-        reader = StampReader()
-        stamps = reader.read(pa.array([words[number] for number in others], pa.string()), Reference(now_us))
-        for number, layout, time_us in zip(others, stamps.layout_of.tolist(), stamps.times_us.tolist(), strict=True):
-            if layout >= 0 and reader.layouts[layout].words_before == 0:
-                read[number] = time_us
+    _read_log_file_times(words, read, now_us)
     codes = encoded.indices.to_numpy()
     known[rows] = np.array([time_us is not None for time_us in read], bool)[codes]
     times_us[rows] = np.array([time_us or 0 for time_us in read], np.int64)[codes]
+
+
+def _read_log_file_times(words: list[str], read: list[int | None], now_us: int) -> None:
+    """Fill what is None in `read`, where a word begins with a time of a log file."""
+    places = np.array([place for place, time_us in enumerate(read) if time_us is None], np.int64)
+    texts = pa.array([words[place] for place in places.tolist()], pa.string())
+    unread = numpy_bools(pc.match_substring_regex(texts, _LIKE_A_TIME))
+    for pattern in _LOG_FILE_TIMES:
+        if not unread.any():
+            break
+        texts, places = texts.filter(pa.array(unread)), places[unread]
+        found = pc.extract_regex(texts, pattern)
+        unread = ~numpy_bools(found.is_valid())
+        hits = np.flatnonzero(~unread)
+        if not len(hits):
+            continue
+        times_us, real = timestamps_us(found.take(pa.array(hits)), Reference(now_us), "ymd")
+        unread[hits[~real]] = True
+        for place, time_us in zip(places[hits[real]].tolist(), times_us[real].tolist(), strict=True):
+            read[place] = time_us

@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 import os
+from typing import TYPE_CHECKING
 
 from tailrace.config import Settings
-from tailrace.ingest.shape import Shape
 from tailrace.ops.metrics import Metrics
 from tailrace.wiring.stores import targets
 
+if TYPE_CHECKING:
+    from tailrace.steps.pipeline import Pipeline
 
-def open_pipeline(settings: Settings, metrics: Metrics) -> Shape | None:
+
+def open_pipeline(settings: Settings, metrics: Metrics) -> Pipeline | None:
     """None: events stay as they are sent. Raises `Stop` with every place of the file that is wrong."""
     if settings.pipeline is None:
         return None

@@ -8,6 +8,7 @@ import math
 import threading
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
+from typing import TYPE_CHECKING
 
 import pyarrow as pa
 from starlette.types import ASGIApp
@@ -33,6 +34,9 @@ from tailrace.wiring.opening import Opening
 from tailrace.wiring.pipeline import open_pipeline
 from tailrace.wiring.saved import open_saved
 from tailrace.wiring.stores import Figures, Queried, Stores, targets
+
+if TYPE_CHECKING:
+    from tailrace.steps.pipeline import Pipeline
 
 Check = Callable[[], Readiness]
 
@@ -67,7 +71,7 @@ def gateway_role(settings: Settings, *, clock: Clock) -> Iterator[Role]:
     with contextlib.ExitStack() as stack:
         opening = Opening(settings, stack, clock=clock)
         log = open_log(opening, _groups(settings))
-        gateway = _open_gateway(opening, log)
+        gateway = _open_gateway(opening, log, open_pipeline(settings, opening.metrics))
         vitals = Vitals(
             settings=settings,
             clock=clock,
@@ -91,7 +95,8 @@ def worker_role(settings: Settings, *, clock: Clock) -> Iterator[Role]:
         letters = open_letters(opening)
         stores = Stores(opening, _open_duck(opening))
         stores.check()
-        workers = _start_workers(opening, log, stores, letters, open_redis(opening))
+        pipeline = open_pipeline(settings, opening.metrics)
+        workers = _start_workers(opening, log, stores, letters, open_redis(opening), pipeline)
         vitals = Vitals(
             settings=settings,
             clock=clock,
@@ -123,7 +128,7 @@ def api_role(settings: Settings, *, clock: Clock) -> Iterator[Role]:
             stores=stores,
             queried=queried,
             hot=open_mirror(opening, duck, queried.reached),
-            gateway=_open_gateway(opening, log),
+            gateway=_open_gateway(opening, log, open_pipeline(settings, opening.metrics)),
             checks=(),
         )
         yield Role(create_app(places), opening.stopping, ())
@@ -153,8 +158,9 @@ def platform(
             put, shown = open_redis(opening), open_mirror(opening, duck, queried.reached)
         else:
             shown = put = open_memory(opening, duck)
-        workers = _start_workers(opening, log, stores, letters, put)
-        gateway = _open_gateway(opening, log)
+        pipeline = open_pipeline(settings, opening.metrics)
+        workers = _start_workers(opening, log, stores, letters, put, pipeline)
+        gateway = _open_gateway(opening, log, pipeline)
 
         def append(batch: pa.RecordBatch) -> None:
             log.append([Record(ARROW_STREAM, encode_batch(batch), batch.num_rows)]).result()
@@ -200,10 +206,10 @@ def _open_duck(opening: Opening) -> Duck:
     return opening.opened(Duck(opening.settings.query, temp_directory=opening.data / "temporary"))
 
 
-def _open_gateway(opening: Opening, log: Log) -> Gateway:
+def _open_gateway(opening: Opening, log: Log, pipeline: Pipeline | None) -> Gateway:
     settings, metrics = opening.settings, opening.metrics
-    shape = open_pipeline(settings, metrics)
-    return opening.opened(Gateway(log, settings=settings.ingest, clock=opening.clock, metrics=metrics, shape=shape))
+    gateway = Gateway(log, settings=settings.ingest, clock=opening.clock, metrics=metrics, shape=pipeline)
+    return opening.opened(gateway)
 
 
 def _listeners(opening: Opening, gateway: Gateway) -> Sequence[Listener]:
@@ -211,12 +217,14 @@ def _listeners(opening: Opening, gateway: Gateway) -> Sequence[Listener]:
 
 
 def _start_workers(
-    opening: Opening, log: Log, stores: Stores, letters: LettersAndClaims, hot: HotWriter
+    opening: Opening, log: Log, stores: Stores, letters: LettersAndClaims, hot: HotWriter, pipeline: Pipeline | None
 ) -> Sequence[Worker]:
-    """One for each store. The one whose store answers queries also shows events and keeps dead letters."""
+    """One for each store. The one whose store answers queries also shows events, keeps dead letters, and counts what
+    the pipeline has dropped.
+    """
     settings, metrics = opening.settings, opening.metrics
     first = next(target for target in stores.targets if target.kind != "jsonl")
-    shape = open_pipeline(settings, metrics)
+    uncounted = None if pipeline is None else pipeline.uncounted()
     workers = [
         Worker(
             target.kind,
@@ -229,7 +237,7 @@ def _start_workers(
             limits=settings.ingest,
             clock=opening.clock,
             metrics=metrics,
-            shape=shape,
+            shape=pipeline if target is first else uncounted,
         )
         for target in stores.targets
     ]
