@@ -131,6 +131,7 @@ def test_ndjson_says_what_the_batch_says(attributes: bool) -> None:
         assert event == expected
 
 
+@pytest.mark.slow
 def test_bodies_have_the_size_asked_for() -> None:
     """The last one may be smaller; an event is about 175 bytes; the times go on from body to body."""
     bodies = list(ndjson_bodies(142_001, body_events=5_000, seed=1))

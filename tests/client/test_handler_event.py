@@ -39,6 +39,7 @@ def record_with(message: str = "hello", /, **extra: Any) -> logging.LogRecord:
     return logging.makeLogRecord({"msg": message, "levelno": 20, "name": "app", "created": 1743156000.123456} | extra)
 
 
+@pytest.mark.slow
 @settings(max_examples=60)
 @given(st.text(), st.dictionaries(st.text(min_size=1), ANYTHING, max_size=5))
 def test_whatever_is_logged_is_one_line_of_strict_json(message: str, extra: dict[str, Any]) -> None:
@@ -48,6 +49,7 @@ def test_whatever_is_logged_is_one_line_of_strict_json(message: str, extra: dict
     assert event["message"] == message.encode("utf-8", "replace").decode()
 
 
+@pytest.mark.slow
 @given(
     st.dictionaries(
         st.from_regex(r"[a-z]{1,8}_x", fullmatch=True), st.text(st.characters(codec="utf-8")) | st.integers()

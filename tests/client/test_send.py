@@ -5,6 +5,7 @@ from __future__ import annotations
 import bz2
 import gzip
 import http.server
+import io
 import json
 import lzma
 import os
@@ -23,6 +24,7 @@ import pytest
 import zstandard
 from click.testing import CliRunner, Result
 
+from tailrace.client import send_source
 from tailrace.client.send import send
 from tailrace.client.send_source import service_name
 from tailrace.model.batch import ARROW_STREAM, decode_batch
@@ -111,6 +113,7 @@ def test_a_file_comes_in_whole_with_what_was_read_out_of_it(sink: Sink, tmp_path
     assert dict(sink.events[0]["attributes"])["log.file.path"] == str(path)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "compress", [gzip.compress, zstandard.compress, bz2.compress, lzma.compress], ids=["gzip", "zstd", "bzip2", "xz"]
 )
@@ -124,6 +127,7 @@ def test_compressed_files_are_known_by_their_content(
     assert sink.messages == ["one", "two"]
 
 
+@pytest.mark.slow
 def test_a_large_file_goes_in_several_requests_in_order(sink: Sink, tmp_path: Path) -> None:
     """Lines are never cut where chunks are."""
     path = tmp_path / "big.log"
@@ -255,6 +259,7 @@ def test_a_pipe_can_be_sent_like_a_file(sink: Sink, tmp_path: Path) -> None:
     assert sink.messages == ["one", "two"]
 
 
+@pytest.mark.slow
 def test_standard_input_is_sent_as_it_comes(sink: Sink) -> None:
     """A line is at the server while the writer is still there."""
     command = [sys.executable, "-m", "tailrace", "send", "--to", sink.url, "-"]
@@ -278,6 +283,8 @@ def test_standard_input_is_sent_as_it_comes(sink: Sink) -> None:
         ("app-20240131.log", "app"),
         ("nova-api.log.1.2017-05-16_13", "nova-api"),
         ("events.json", "events"),
+        ("app20240131.log", "app"),
+        ("web1.log", "web1"),
         ("syslog", "syslog"),
         ("1234", "1234"),
     ],
@@ -287,10 +294,47 @@ def test_the_service_is_the_files_name_without_what_rotation_added(name: str, se
     assert service_name(Path("/var/log") / name) == service
 
 
+def test_what_has_no_line_ends_does_not_fill_the_memory(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A line that no server takes is told in parts; the lines around it are whole."""
+    monkeypatch.setattr(send_source, "CHUNK_BYTES", 10)
+    monkeypatch.setattr(send_source, "_LINE_BYTES_MAX", 40)
+    content = b"one\ntwo\n" + b"x" * 100 + b"\nthree\nfo"
+    chunks = list(send_source.whole_lines(io.BytesIO(content)))
+    assert b"".join(chunks) == content
+    assert max(map(len, chunks)) <= 50
+    assert (chunks[0], chunks[-2:]) == (b"one\ntwo\n", [b"three\n", b"fo"])
+
+
 def _following(url: str, folder: Path, *arguments: str | Path) -> subprocess.Popen[bytes]:
     command = [sys.executable, "-m", "tailrace", "send", "--to", url, "--follow", *map(str, arguments)]
     environment = {**os.environ, "XDG_STATE_HOME": str(folder / "state")}
     return subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, env=environment)
+
+
+def _followed(sink: Sink, folder: Path, *arguments: str | Path, meanwhile: Callable[[], None]) -> Result:
+    """In this process, which is cheaper; ended by SIGTERM when `meanwhile` is done."""
+    failures: list[BaseException] = []
+
+    def run() -> None:
+        try:
+            meanwhile()
+        except BaseException as error:
+            failures.append(error)
+        os.kill(os.getpid(), signal.SIGTERM)
+
+    # One that comes when it has ended already must not end the tests.
+    before = signal.signal(signal.SIGTERM, lambda *_: None)
+    thread = threading.Thread(target=run)
+    thread.start()
+    try:
+        command = ["--to", sink.url, "--follow", *map(str, arguments)]
+        result = CliRunner().invoke(send, command, env={"XDG_STATE_HOME": str(folder / "state")})
+    finally:
+        thread.join()
+        signal.signal(signal.SIGTERM, before)
+    if failures:
+        raise failures[0]
+    return result
 
 
 def _ended(process: subprocess.Popen[bytes]) -> tuple[bytes, bytes]:
@@ -305,19 +349,20 @@ def test_follow_sends_what_is_appended_and_goes_on_where_it_ended(sink: Sink, tm
     """Over a rotation; a last line without its end waits for it, also over the next start."""
     path = tmp_path / "app.log"
     path.write_bytes(b"one\n")
-    process = _following(sink.url, tmp_path, path)
-    _wait(lambda: sink.messages == ["one"])
-    path.rename(tmp_path / "app.log.1")
-    path.write_bytes(b"two\nthr")
-    _wait(lambda: sink.messages == ["one", "two"])
-    output, _ = _ended(process)
-    assert output.startswith(b"2 lines sent")
-    assert b"3 bytes are left to the next start" in output
+
+    def rotate() -> None:
+        _wait(lambda: sink.messages == ["one"])
+        path.rename(tmp_path / "app.log.1")
+        path.write_bytes(b"two\nthr")
+        _wait(lambda: sink.messages == ["one", "two"])
+
+    result = _followed(sink, tmp_path, path, meanwhile=rotate)
+    assert result.exit_code == 0
+    assert result.stdout.startswith("2 lines sent")
+    assert "3 bytes are left to the next start" in result.stdout
     with path.open("ab") as file:
         file.write(b"ee\n")
-    process = _following(sink.url, tmp_path, path)
-    _wait(lambda: sink.messages == ["one", "two", "three"])
-    _ended(process)
+    _followed(sink, tmp_path, path, meanwhile=lambda: _wait(lambda: sink.messages == ["one", "two", "three"]))
     assert len(sink.keys) == len(set(sink.keys))
 
 
@@ -333,9 +378,7 @@ def test_a_lost_answer_is_asked_for_with_the_same_bytes_and_the_same_key(sink: S
     process.communicate()
     with path.open("ab") as file:
         file.write(b"three\n")
-    process = _following(sink.url, tmp_path, path)
-    _wait(lambda: sink.messages == ["one", "two", "three"])
-    _ended(process)
+    _followed(sink, tmp_path, path, meanwhile=lambda: _wait(lambda: sink.messages == ["one", "two", "three"]))
     assert sink.keys[0] == sink.keys[1] != sink.keys[2]
     assert [decode_batch(body).num_rows for _, body in sink.bodies] in ([1, 2], [2, 1], [1, 1, 1])
 
@@ -345,17 +388,18 @@ def test_following_can_begin_at_the_end(sink: Sink, tmp_path: Path) -> None:
     """What was there at the first start is left out; at the next one nothing is."""
     path = tmp_path / "app.log"
     path.write_bytes(b"old\n")
-    process = _following(sink.url, tmp_path, "--from-end", tmp_path / "*.log")
-    _wait(lambda: bool(list((tmp_path / "state" / "tailrace").glob("*.positions"))))
-    time.sleep(2)
-    (tmp_path / "later.log").write_bytes(b"later\n")
-    _wait(lambda: sink.messages == ["later"])
-    _ended(process)
+    arguments = ("--from-end", tmp_path / "*.log")
+
+    def begin_another() -> None:
+        journal = (tmp_path / "state" / "tailrace").glob
+        _wait(lambda: any(b"app.log" in each.read_bytes() for each in journal("*.positions")))
+        (tmp_path / "later.log").write_bytes(b"later\n")
+        _wait(lambda: sink.messages == ["later"])
+
+    _followed(sink, tmp_path, *arguments, meanwhile=begin_another)
     with path.open("ab") as file:
         file.write(b"new\n")
-    process = _following(sink.url, tmp_path, "--from-end", tmp_path / "*.log")
-    _wait(lambda: sink.messages == ["later", "new"])
-    _ended(process)
+    _followed(sink, tmp_path, *arguments, meanwhile=lambda: _wait(lambda: sink.messages == ["later", "new"]))
 
 
 @pytest.mark.slow
@@ -377,13 +421,10 @@ def test_a_refusal_ends_following_and_the_lines_are_kept(sink: Sink, tmp_path: P
     path = tmp_path / "app.log"
     path.write_bytes(b"one\n")
     sink.replies += [(401, {}, b'{"title": "Unauthorized"}')]
-    process = _following(sink.url, tmp_path, path)
-    _, errors = process.communicate(timeout=30)
-    assert process.returncode == 1
-    assert b"401: Unauthorized" in errors
-    process = _following(sink.url, tmp_path, path)
-    _wait(lambda: sink.messages == ["one"])
-    _ended(process)
+    result = _followed(sink, tmp_path, path, meanwhile=lambda: _wait(lambda: len(sink.keys) == 1))
+    assert result.exit_code == 1
+    assert "401: Unauthorized" in result.stderr
+    _followed(sink, tmp_path, path, meanwhile=lambda: _wait(lambda: sink.messages == ["one"]))
 
 
 def test_options_of_following_are_refused_without_it(tmp_path: Path) -> None:

@@ -32,13 +32,14 @@ def follow(url: str, following: Following, positions_path: Path | None, *, quiet
     with TransferProgress(None, quiet=quiet) as progress:
         poster = Poster(url, say=progress.say, stop=give_up, patience=FOLLOW_PATIENCE)
         try:
-            positions = Positions(path)
-            shipper = Shipper(following, positions, poster=poster, give_up=give_up, progress=progress, tally=tally)
-            with _ending(shipper.stop):
-                shipper.run()
+            with contextlib.closing(Positions(path)) as positions:
+                shipper = Shipper(
+                    following, positions, poster=poster, give_up=give_up, progress=progress, tally=tally
+                )
+                with _ending(shipper.stop):
+                    shipper.run()
             left = f"; {shipper.unsent_bytes:,} bytes are left to the next start" if shipper.unsent_bytes else ""
             lost = f"; {shipper.lost_bytes:,} bytes were gone before they were read" if shipper.lost_bytes else ""
-            positions.close()
         except OSError as error:
             raise click.ClickException(
                 f"the positions cannot be kept in {path}: {error.strerror or error}; choose a place with --positions"

@@ -22,6 +22,9 @@ _AWAY = frozenset({429, 502, 503, 504})
 _BACKOFF_FIRST_S = 0.25
 _BACKOFF_MAX_S = 10.0
 
+# A proxy may name any number; nobody means to be away for longer without a look.
+_RETRY_AFTER_MAX_S = 600.0
+
 
 @dataclass(frozen=True, slots=True)
 class Patience:
@@ -67,7 +70,7 @@ class Poster:
         """
         headers = {"content-type": content_type, "idempotency-key": key or str(uuid.uuid4())}
         started_s = time.monotonic()
-        attempt = 0
+        attempt, backoff_s = 0, _BACKOFF_FIRST_S
         while True:
             try:
                 answer = self._connection.request("POST", "/logs", body=body, headers=headers)
@@ -82,8 +85,10 @@ class Poster:
                 failure, wait_s = error.message, error.retry_after_s
             except Unreachable as error:
                 failure, wait_s = error.message, None
-            backoff_s = min(_BACKOFF_FIRST_S * 2**attempt, _BACKOFF_MAX_S)
-            wait_s = backoff_s * random.uniform(0.5, 1) if wait_s is None else wait_s
+            if wait_s is None:
+                wait_s = backoff_s * random.uniform(0.5, 1)
+                backoff_s = min(2 * backoff_s, _BACKOFF_MAX_S)
+            wait_s = min(wait_s, _RETRY_AFTER_MAX_S)
             attempt += 1
             patience_s = self._patience.later_s if self._answered else self._patience.first_s
             if time.monotonic() + wait_s - started_s > patience_s:

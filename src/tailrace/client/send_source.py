@@ -19,9 +19,13 @@ import zstandard
 CHUNK_BYTES = 4 << 20
 """About 30,000 lines: enough to spread the cost of a request, little enough to hold a few at once."""
 
+_LINE_BYTES_MAX = 64 << 20
+"""What a server takes as one body (ingest.body_bytes_max); what is no log may have no line's end at all."""
+
 _MAGIC_BYTES = 6
 _STOP_INTERVAL_S = 0.25
-_STAMPED_SUFFIX = re.compile(r"(\.log)?([._-]?\d[\d._-]*)?$", re.IGNORECASE)
+# Digits without a mark before them are a date; fewer are the name's own, as in web1.log.
+_STAMPED_SUFFIX = re.compile(r"(\.log)?(([._-]|(?=\d{8}))\d[\d._-]*)?$", re.IGNORECASE)
 
 
 def open_plain(path: Path) -> tuple[BinaryIO, BinaryIO]:
@@ -45,15 +49,12 @@ def _decompressed(raw: BinaryIO, magic: bytes) -> BinaryIO:
 
 
 def whole_lines(content: BinaryIO) -> Iterator[bytes]:
-    """Chunks that end at a line's end, but for the last; a line longer than a chunk is a chunk."""
+    """Chunks that end at a line's end, but for the last; a line longer than one is a chunk, up to 64 MiB of it."""
     rest = b""
     while part := content.read(CHUNK_BYTES):
-        cut = part.rfind(b"\n") + 1
-        if cut:
-            yield rest + part[:cut]
-            rest = part[cut:]
-        else:
-            rest += part
+        chunk, rest = _whole(rest, part)
+        if chunk:
+            yield chunk
     if rest:
         yield rest
 
@@ -67,14 +68,19 @@ def whole_lines_as_they_come(descriptor: int, stop: threading.Event) -> Iterator
             if not more:
                 break
             part += more
-        cut = part.rfind(b"\n") + 1
-        if cut:
-            yield rest + part[:cut]
-            rest = part[cut:]
-        else:
-            rest += part
+        chunk, rest = _whole(rest, part)
+        if chunk:
+            yield chunk
     if rest:
         yield rest
+
+
+def _whole(rest: bytes, part: bytes) -> tuple[bytes, bytes]:
+    """The whole lines of both, and what is behind them."""
+    cut = part.rfind(b"\n") + 1
+    if not cut and len(rest) + len(part) >= _LINE_BYTES_MAX:
+        cut = len(part)
+    return (rest + part[:cut], part[cut:]) if cut else (b"", rest + part)
 
 
 def _wait_readable(descriptor: int, stop: threading.Event) -> bool:

@@ -4,6 +4,7 @@ import json
 
 import numpy as np
 import pyarrow as pa
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -88,6 +89,7 @@ _PARTS = st.lists(
 )
 
 
+@pytest.mark.slow
 @given(_PARTS)
 def test_parts_are_joined_as_when_read_one_by_one(parts: list[Part]) -> None:
     """Both wrappings against a plain loop: text, stream, first and last line, and whether the end is there."""
@@ -102,6 +104,7 @@ def test_parts_are_joined_as_when_read_one_by_one(parts: list[Part]) -> None:
         assert list(found) == plain_join(parts)
 
 
+@pytest.mark.slow
 @given(st.lists(st.binary(max_size=40).map(lambda line: line.replace(b"\n", b"")), min_size=1, max_size=20))
 def test_any_bytes_come_out_as_they_are_where_they_are_no_wrapping(lines: list[bytes]) -> None:
     """Nothing raises, and no line is lost."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import glob
 import os
 import shutil
 from collections.abc import Iterator
@@ -44,12 +45,12 @@ class Following:
         self.positions.close()
         self.fleet.close()
 
-    def take(self, *, acknowledged: bool = True) -> list[str]:
+    def take(self, *, bytes_max: int = BYTES_MAX, acknowledged: bool = True) -> list[str]:
         """What can be read now, without looking around."""
         found: list[str] = []
         while True:
             pieces, messages = [], []
-            for file, start, read in self.fleet.read(BYTES_MAX, now_s=self.now_s, now_us=0):
+            for file, start, read in self.fleet.read(bytes_max, now_s=self.now_s, now_us=0):
                 pieces.append(Piece(file.state.id, start, start + read.end))
                 messages += read.events.column("message").to_pylist()
             if not pieces:
@@ -212,6 +213,22 @@ def test_a_copy_of_a_file_that_is_not_cut_is_a_file(folder: Path) -> None:
     following.stop()
 
 
+def test_a_copy_that_is_being_made_is_waited_for(folder: Path) -> None:
+    """A large one takes a while, and a pattern matches it before all of it is there."""
+    following = Following(folder, "*.log*")
+    path, copy = folder / "a.log", folder / "a.log.1"
+    append(path, "".join(f"line {number} of the first life\n" for number in range(1000)))
+    assert len(following.read()) == 1000
+    data = path.read_bytes()
+    copy.write_bytes(data[: len(data) // 2])
+    assert following.read() == []
+    copy.write_bytes(data)
+    path.write_text("line 0 of the second life\n")
+    assert following.read() == ["line 0 of the second life"]
+    assert following.read(after_s=20.0) == []
+    following.stop()
+
+
 def test_an_inode_that_is_used_again_is_another_file(folder: Path, following: Following) -> None:
     """Known by the first bytes, where the file system gives the same number to the next file."""
     path = folder / "a.log"
@@ -243,6 +260,26 @@ def test_generations_that_came_and_went_while_nobody_looked_are_read(folder: Pat
     assert following.read(after_s=700.0) == []
     following.crash()
     assert following.read() == []
+
+
+def test_a_generation_that_was_read_is_not_read_again(folder: Path, following: Following) -> None:
+    """Also when it got its last line after the next one was begun, as daemons tell of the rotation, and that one was
+    left empty.
+    """
+    path = folder / "a.log"
+    append(path, "one\n")
+    assert following.read() == ["one"]
+    moved = path.rename(folder / "a.log.1")
+    path.touch()
+    following.fleet.look_around(following.now_s)
+    append(moved, "rotated\n")
+    os.utime(moved, ns=(0, path.stat().st_mtime_ns + 1_000_000))
+    assert following.read() == ["rotated"]
+    following.read(after_s=700.0)
+    moved.rename(folder / "a.log.2")
+    path.rename(folder / "a.log.1")
+    append(path, "new\n")
+    assert [*following.read(), *following.read()] == ["new"]
 
 
 @pytest.mark.parametrize("crash", [False, True])
@@ -307,6 +344,44 @@ def test_links_are_followed_and_each_file_is_read_once(folder: Path, tmp_path: P
     following.stop()
 
 
+def test_links_that_lead_upwards_do_not_lead_on_for_ever(folder: Path) -> None:
+    """Two of them are enough for more paths than anybody can look through; a file is found by its own name."""
+    (folder / "sub").mkdir()
+    append(folder / "sub" / "a.log", "one\n")
+    for name in ("again", "sub/up", "sub/upper"):
+        (folder / name).symlink_to(folder)
+    found = list(Patterns((str(folder / "**" / "*.log"), str(folder / "**")), ()).find())
+    assert [each.path for each in found] == [folder / "sub" / "a.log"]
+
+
+@pytest.mark.parametrize("pattern", ["**/*.log", "deep/**/*.log", "**/er/**", "*/**/e*", "[[]x]/**", "**"])
+def test_patterns_match_what_glob_says(pattern: str, folder: Path) -> None:
+    """Below folders with hidden ones between them, and with names that look like patterns."""
+    for name in ("a.log", "deep/b.log", "deep/er/c.log", "deep/er/est/d.log", ".hid/e.log", "[x]/e", "[x]/y/e.log"):
+        (folder / name).parent.mkdir(parents=True, exist_ok=True)
+        append(folder / name, "x\n")
+    expected = {path for path in glob.glob(str(folder / pattern), recursive=True) if os.path.isfile(path)}
+    assert expected
+    assert {str(found.path) for found in Patterns((str(folder / pattern),)).find()} == expected
+
+
+def test_a_link_names_its_file_after_a_restart_too(folder: Path, tmp_path: Path) -> None:
+    """The journal knows only the file's own name; the events' service and path are those of the link."""
+    append(tmp_path / "data-7", "one\n")
+    (folder / "shop.log").symlink_to(tmp_path / "data-7")
+    following = Following(folder, "*.log")
+    assert following.read() == ["one"]
+    following.crash()
+    append(tmp_path / "data-7", "two\n")
+    following.fleet.look_around(following.now_s)
+    following.now_s += 2
+    [(_, _, read)] = following.fleet.read(BYTES_MAX, now_s=following.now_s, now_us=0)
+    [event] = read.events.to_pylist()
+    assert event["service"] == "shop"
+    assert dict(event["attributes"])["log.file.path"] == str(folder / "shop.log")
+    following.stop()
+
+
 def test_what_is_left_out_is_not_read(folder: Path) -> None:
     """By the whole path or the name; compressed files, folders, pipes and hidden files too."""
     following = Following(folder, "**", exclude=("*/sub/*", "not-*"))
@@ -345,13 +420,15 @@ def test_a_name_may_have_any_bytes(folder: Path, following: Following) -> None:
 
 
 def test_from_the_end_means_at_the_first_start(folder: Path) -> None:
-    """The last line without an end is read whole; files that come later are read from their start."""
+    """The last line without an end is read whole, also the only one; later files are read from their start."""
     append(folder / "a.log", "one\ntw")
+    append(folder / "d.log", "si")
     following = Following(folder, "*.log", from_end=True)
     assert following.read() == []
     append(folder / "a.log", "o\n")
     append(folder / "b.log", "three\n")
-    assert sorted(following.read()) == ["three", "two"]
+    append(folder / "d.log", "x\n")
+    assert sorted(following.read()) == ["six", "three", "two"]
     following.stop()
     append(folder / "a.log", "four\n")
     append(folder / "c.log", "five\n")
@@ -374,19 +451,83 @@ def test_a_hole_that_a_writer_left_is_passed_over(folder: Path, following: Follo
         assert following.read() == ["the second life"]
 
 
+def test_a_hole_that_was_left_while_nobody_looked_is_passed_over(folder: Path, following: Following) -> None:
+    """It is larger than a piece, and begins the file; so do bytes of zero that a disk left after a power failure."""
+    path = folder / "a.log"
+    with path.open("w") as file:
+        file.write("the first life\n")
+        file.flush()
+        assert following.read() == ["the first life"]
+        following.stop()
+        os.truncate(path, 0)
+        file.seek(3 * BYTES_MAX)
+        file.write("the second life\n")
+    (folder / "b.log").write_bytes(b"\0" * (BYTES_MAX + 1) + b"after zeros\n")
+    following._open()
+    assert sorted(following.read()) == ["after zeros", "the second life"]
+    assert following.fleet.unread_bytes == 0
+
+
+def test_an_event_that_lies_across_two_pieces_is_whole(
+    folder: Path, following: Following, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Of a trace, and of a container's line that was cut, in files that were written long ago."""
+    trace = "2026-03-28 10:00:00 ERROR broke\njava.lang.Error: x\n" + "\tat a.b(c)\n" * 8
+    append(folder / "a.log", trace * 50)
+    half = f"2026-03-28T10:00:00Z stdout %s {'x' * 15_000}\n"
+    append(folder / "b.log", (half % "P" + half % "F") * 10)
+    monkeypatch.setattr("tailrace.client.shipper.followed.PIECE_LINES_MAX", 128)
+    following.fleet.look_around(following.now_s)
+    following.now_s += 60
+    assert set(following.take(bytes_max=100_000)) == {trace.removesuffix("\n"), "x" * 30_000}
+
+
+def test_a_file_whose_disk_was_away_is_opened_again(
+    folder: Path, following: Following, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Its handle is stale then; and a file that is gone there is let go of."""
+    append(folder / "a.log", "one\n")
+    append(folder / "b.log", "two\n")
+    assert len(following.read()) == 2
+    stale = {file.open() for file in following.fleet._files.values()}
+    real = os.fstat
+
+    def refusing(descriptor: int) -> os.stat_result:
+        if descriptor in stale:
+            raise OSError(116, "Stale file handle")
+        return real(descriptor)
+
+    monkeypatch.setattr(os, "fstat", refusing)
+    (folder / "b.log").unlink()
+    append(folder / "a.log", "three\n")
+    # The numbers of closed ones are used again.
+    monkeypatch.setattr(os, "close", lambda descriptor: None)
+    assert following.read() == ["three"]
+    assert len(following.fleet) == 1
+    monkeypatch.undo()
+    for descriptor in stale:
+        os.close(descriptor)
+
+
+@pytest.mark.slow
 def test_more_files_than_may_be_open_are_followed(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Idle ones are closed, and read when they grow; also those that were renamed meanwhile."""
     monkeypatch.setattr("tailrace.client.shipper.fleet.OPEN_FILES_MAX", 8)
     following = Following(folder, "*.log")
-    for number in range(50):
+    # Each is opened to be read, also between two looks.
+    monkeypatch.setattr(following.fleet, "_close_idle", lambda: None)
+    for number in range(20):
         append(folder / f"{number}.log", f"first {number}\n")
-    assert len(following.read()) == 50
+    opened = len(os.listdir("/proc/self/fd"))
+    assert len(following.read()) == 20
     before = len(os.listdir("/proc/self/fd"))
-    for number in range(50):
+    assert before <= opened + 8
+    monkeypatch.undo()
+    for number in range(20):
         append(folder / f"{number}.log", f"second {number}\n")
         if number % 2:
             (folder / f"{number}.log").rename(folder / f"{number}.log.1")
-    assert len(following.read()) == 50
+    assert len(following.read()) == 20
     assert len(os.listdir("/proc/self/fd")) <= before + 1
     following.stop()
 
@@ -453,7 +594,8 @@ def test_pieces_are_bounded(folder: Path, following: Following) -> None:
             sizes.append(read.end)
             lines += read.events.num_rows
             refused += sum(map(len, read.refused))
-    assert sizes[0] == 2 * PIECE_LINES_MAX
+    # The last line of a piece may be gone on with in the next.
+    assert sizes[0] == 2 * (PIECE_LINES_MAX - 1)
     assert sum(sizes) == path.stat().st_size
     assert max(sizes) <= BYTES_MAX
     assert refused >= 2 * BYTES_MAX - (1 << 20)

@@ -103,6 +103,10 @@ stack backtrace:
              at /rustc/abc/library/std/src/panicking.rs:597:5
    1: shop::main
 note: Some details are omitted, run with `RUST_BACKTRACE=full` for a verbose backtrace.""",
+    "rust-new": """\
+thread 'main' (4711) panicked at src/main.rs:2:5:
+no stock
+note: run with `RUST_BACKTRACE=1` environment variable to display a backtrace""",
     "rust-old": """\
 thread 'main' panicked at 'no stock', src/main.rs:2:5
 note: run with `RUST_BACKTRACE=1` environment variable to display a backtrace""",
@@ -158,6 +162,12 @@ def test_lines_that_only_look_a_little_like_traces_stay_alone() -> None:
     """Indented lines, names of exceptions, calls and empty lines are ordinary in many logs."""
     lines = [BEFORE, "  indented", "Error: no", "main.add(7)", "", "note: this", "}", "java.lang.Error: x", AFTER]
     assert events_of(lines) == lines
+
+
+def test_a_line_that_begins_a_trace_again_and_again_is_looked_at_once() -> None:
+    """A user's words in a log; tried from each place in the line it would take minutes."""
+    line = "thread 'main' " + "panicked at " * 80_000
+    assert events_of([line, AFTER]) == [line, AFTER]
 
 
 def test_two_traces_in_a_row_are_two_events() -> None:

@@ -78,6 +78,14 @@ def test_dockers_own_file_names_the_container(labels: dict[str, str], service: s
     assert found.attributes == {"container.name": "shop-cart-1", "container.image": "shop/cart:7", "container.id": ID}
 
 
+def test_without_dockers_file_the_link_names_the_service() -> None:
+    """Where Kubernetes runs Docker, and its folder is not to be read."""
+    paths = (f"/var/log/containers/web_shop_nginx-{ID}.log", f"/var/lib/docker/containers/{ID}/{ID}-json.log")
+    found = container_of(map(Path, paths))
+    assert found is not None
+    assert found.service == "nginx"
+
+
 @pytest.mark.parametrize("content", [b"{", b"[]", b'{"Config": 7}', b'{"Config": {"Labels": []}}'])
 def test_a_strange_file_of_dockers_is_done_without(content: bytes, tmp_path: Path) -> None:
     """Damaged, or of another form than it is known for."""

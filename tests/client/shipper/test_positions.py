@@ -55,6 +55,7 @@ def test_a_key_is_that_of_its_ranges_alone() -> None:
     assert len({key_of(pieces), *map(key_of, others)}) == 5
 
 
+@pytest.mark.slow
 def test_a_torn_last_line_is_left_out(tmp_path: Path) -> None:
     """Cut at any byte, what stands before the last record is all there."""
     path = tmp_path / "positions"
@@ -72,7 +73,7 @@ def test_a_torn_last_line_is_left_out(tmp_path: Path) -> None:
         torn.close()
 
 
-@pytest.mark.parametrize("content", [b"hello\nthere\n", b"hello\n" * 3])
+@pytest.mark.parametrize("content", [b"hello\nthere\n", b"hello\n" * 3, b"hello\n", b"hello"])
 def test_another_file_is_not_taken_for_a_journal_and_not_overwritten(content: bytes, tmp_path: Path) -> None:
     """A misspelt option must not cost somebody a file."""
     path = tmp_path / "positions"

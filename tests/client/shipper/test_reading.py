@@ -12,6 +12,9 @@ from hypothesis import strategies as st
 
 from tailrace.client.shipper.multiline import Joining
 from tailrace.client.shipper.reading import Reader, ShipReading
+from tailrace.client.shipper.shipment import make_shipment
+from tailrace.config import IngestSettings
+from tailrace.ingest.arrow_logs import decode_arrow
 from tests.client.shipper.test_multiline import AFTER, ALONE, BEFORE, HEAD, TRACES
 
 NOW_US = 1_774_690_000_000_000
@@ -67,6 +70,57 @@ def test_json_lines_go_to_the_server_and_text_between_them_does_not() -> None:
     assert (lines.events.num_rows, lines.json) == (0, b'{"a":1}\n{"a":2}\n')
 
 
+@pytest.mark.parametrize("text", ["x" * 100_000, "\u2028", "\x85"], ids=["long", "separator", "next-line"])
+def test_a_line_of_json_may_be_long_and_hold_other_line_ends(text: str) -> None:
+    """It is JSON by itself, as most lines come."""
+    line = json.dumps({"msg": text}, ensure_ascii=False).encode() + b"\n"
+    assert Reader([Path("a.log")], ShipReading()).read(line, settled=True, now_us=NOW_US).json == line
+
+
+def test_a_long_line_of_docker_is_taken_out_of_its_wrapping() -> None:
+    """Escaped, its 16 KiB may be six times as many."""
+    log = "\x01" * 16_000
+    line = json.dumps({"log": f"{log}\n", "stream": "stdout", "time": "2026-03-28T10:00:00Z"}, separators=(",", ":"))
+    [event] = rows(Reader([Path("a.log")], ShipReading()), f"{line}\n".encode())
+    assert event["message"] == log
+
+
+@pytest.mark.slow
+def test_hundreds_of_containers_go_in_one_shipment() -> None:
+    """Each with a name of its own, which the events keep."""
+    line = b"2026-03-28T10:00:00Z stdout F hello\n"
+    readers = [Reader([Path(f"/var/log/pods/shop_cart-{n}_{n}/cart/0.log")], ShipReading()) for n in range(140)]
+    reads = [reader.read(line, settled=True, now_us=NOW_US) for reader in readers]
+    [body] = make_shipment("key", reads, name="", read_bytes=0).bodies
+    events = decode_arrow(body.payload, limits=IngestSettings(), now_us=NOW_US).events
+    pods = [dict(attributes)["kubernetes.pod"] for attributes in events.column("attributes").to_pylist()]
+    assert pods == [f"cart-{n}" for n in range(140)]
+
+
+def test_a_long_word_in_logfmt_is_looked_at_once() -> None:
+    """As keys are looked for; tried from each of its characters it would take minutes."""
+    line = "time=2026-03-28T10:00:00Z level=info key=value " + "x" * 500_000
+    [event] = rows(Reader([Path("a.log")], ShipReading()), f"{line}\n".encode())
+    assert (event["message"], event["level"], dict(event["attributes"])["key"]) == (line, "INFO", "value")
+
+
+@pytest.mark.parametrize(
+    "line", ["time=2026-03-28T10:00:00Z level=info %s trace_id=7", "<165>1 2026-03-28T10:00:00Z h app 7 - [a %s] x"]
+)
+def test_a_line_of_many_fields_is_an_event_that_the_server_takes(line: str) -> None:
+    """Of names that no other line has, too: as many as an event may have are read out, the line has the rest."""
+    reader = Reader([Path("a.log")], ShipReading())
+    data = "".join(
+        line % " ".join(f'key{n}="{n}"' for n in range(first, first + 300)) + "\n" for first in range(0, 3000, 300)
+    )
+    read = reader.read(data.encode(), settled=True, now_us=NOW_US)
+    [body] = make_shipment("key", [read], name="", read_bytes=0).bodies
+    events = decode_arrow(body.payload, limits=IngestSettings(), now_us=NOW_US).events
+    assert events.column("message").to_pylist() == data.splitlines()
+    assert len(events.column("attributes")[0]) > 100
+    assert set(events.column("trace_id").to_pylist()) == {"7" if "trace_id" in line else None}
+
+
 def test_a_line_that_is_too_long_is_handed_on_by_itself() -> None:
     """Of a file and of a container; the lines around it are events."""
     long = b"x" * ((1 << 20) + 1)
@@ -107,6 +161,7 @@ def as_container(lines: list[str], chance: random.Random) -> bytes:
     return text.encode()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("written", [as_text, as_container])
 @settings(max_examples=40, deadline=None)
 @given(texts=_TEXTS, seed=st.integers(0, 1 << 32))
@@ -136,6 +191,7 @@ def test_however_a_file_grows_its_events_are_the_same(written: Any, texts: list[
             assert [event["message"] for event in rows(Reader([path], reading), blob[start:end])] == messages
 
 
+@pytest.mark.slow
 @settings(max_examples=100, deadline=None)
 @given(
     st.lists(st.binary(max_size=60), min_size=1, max_size=12), st.booleans(), st.sampled_from([None, "cri", "docker"])

@@ -27,7 +27,7 @@ Wrapping = Literal["docker", "cri"]
 
 _CRI_LINE = re.compile(rb"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\S* (?:stdout|stderr) [PF][^ ]* ?")
 _CRI_PARTS = r"(?s)^(?P<time>\d{4}-\d\d-\d\dT[\d:.+Z-]+) (?P<stream>stdout|stderr) (?P<tag>[PF])[^ ]* ?(?P<log>.*)$"
-_DOCKER_LINE = re.compile(rb'\{"(?:log|stream|time|attrs)":.*"time":"\d{4}-\d\d-\d\dT.*\}$')
+_DOCKER_LINE = re.compile(rb'\{"(?:log|stream|time|attrs)":.*"time":"\d{4}-\d\d-\d\dT[^"]*"[,}]')
 _DOCKER_PARTS = (
     r'(?s)^\{"log":"(?P<log>(?:[^"\\]|\\.)*?)(?P<end>\\n)?"(?:,"stream":"(?P<stream>[a-z]*)")?(?:,"attrs":\{[^{}]*\})?'
     r',"time":"(?P<time>[\dT:.+Z-]*)"\}\r?$'
@@ -70,7 +70,7 @@ def wrapping_of(sample: bytes) -> Wrapping | None:
     lines = [line.rstrip(b"\r") for line in sample.split(b"\n", _SAMPLE_LINES)[:_SAMPLE_LINES] if line.strip()]
     if lines and sum(_CRI_LINE.match(line) is not None for line in lines) * 2 > len(lines):
         return "cri"
-    if lines and sum(_DOCKER_LINE.match(line) is not None for line in lines) * 2 > len(lines):
+    if lines and sum(line.endswith(b"}") and _DOCKER_LINE.match(line) is not None for line in lines) * 2 > len(lines):
         return "docker"
     return None
 

@@ -6,7 +6,7 @@ import fnmatch
 import glob
 import os
 import stat
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -39,7 +39,7 @@ class Patterns:
         folders: dict[str, str] = {}
         for pattern in self.included:
             # A file may have the name of a pattern.
-            names = [pattern] if os.path.lexists(pattern) else glob.iglob(pattern, recursive=True)
+            names = [pattern] if os.path.lexists(pattern) else _matching(pattern)
             for name in names:
                 found = None if self.leave_out(name) else look_at(Path(name), folders)
                 if found is not None and (found.device, found.inode) not in seen:
@@ -52,6 +52,41 @@ class Patterns:
         return is_compressed(base) or any(
             fnmatch.fnmatchcase(path, pattern) or fnmatch.fnmatchcase(base, pattern) for pattern in self.excluded
         )
+
+
+def _matching(pattern: str) -> Iterator[str]:
+    """As `glob.iglob`, but that below `**` each folder is gone through once: where two links lead upwards, there are
+    paths without end.
+    """
+    parts = pattern.split(os.sep)
+    if "**" not in parts:
+        yield from glob.iglob(pattern)
+        return
+    place = parts.index("**")
+    above, below = os.sep.join(parts[:place]), os.sep.join(parts[place + 1 :]) or "*"
+    tops = glob.iglob(above) if above else [os.sep if pattern.startswith(os.sep) else os.curdir]
+    for folder in _folders(tops):
+        yield from _matching(os.path.join(glob.escape(folder), below))
+
+
+def _folders(tops: Iterable[str]) -> Iterator[str]:
+    """The folders and all that is in them but for hidden ones, each once; those of links come last."""
+    waiting, links = list(tops), list[str]()
+    seen: set[tuple[int, int]] = set()
+    while waiting or links:
+        folder = waiting.pop() if waiting else links.pop()
+        try:
+            status = os.stat(folder)
+            if (status.st_dev, status.st_ino) in seen:
+                continue
+            seen.add((status.st_dev, status.st_ino))
+            with os.scandir(folder) as entries:
+                shown = [entry for entry in entries if not entry.name.startswith(".")]
+        except OSError:
+            continue
+        yield folder
+        waiting += [entry.path for entry in shown if entry.is_dir(follow_symlinks=False)]
+        links += [entry.path for entry in shown if entry.is_symlink()]
 
 
 def text_of(path: Path) -> str:

@@ -21,6 +21,7 @@ from pathlib import Path
 from tailrace.client.shipper.finding import Found, Patterns, text_of
 from tailrace.client.shipper.followed import (
     FollowedFile,
+    Listings,
     Replaced,
     find_again,
     find_copy,
@@ -98,6 +99,7 @@ class Fleet:
         self._positions = positions
         # Later runs go on where this one ends; what came in between is not left out.
         self._from_end = from_end and positions.is_new
+        self._is_first_look = True
         self._say = say
         self._files: dict[str, FollowedFile] = {}
         self._by_inode: dict[tuple[int, int], FollowedFile] = {}
@@ -118,8 +120,9 @@ class Fleet:
 
     def resume(self, now_s: float) -> None:
         """Take up the files of the journal, under whatever name they are found now."""
+        listings: Listings = {}
         for state in self._positions.read_states():
-            if found := find_again(state):
+            if found := find_again(state, listings):
                 self._follow(found, state, now_s)
                 if text_of(found.target) != state.path:
                     self._renamed.append((state, found))
@@ -127,7 +130,7 @@ class Fleet:
                 self._missing[state.id] = _Missing(state, now_s)
         for missing in list(self._missing.values()):
             # Cut, or replaced, while nobody looked: the rest may be in a copy.
-            copy = find_copy(missing.state)
+            copy = find_copy(missing.state, self._by_inode, listings)
             if copy is not None and (copy.device, copy.inode) not in self._by_inode:
                 self._missing.pop(missing.state.id)
                 self._follow(copy, missing.state, now_s)
@@ -145,21 +148,24 @@ class Fleet:
                 if found.target != file.target:
                     file.path, file.target = found.path, found.target
                     file.state = replace(file.state, path=text_of(found.target))
+                elif self._is_first_look and found.path != file.path:
+                    file.take_name(found.path)
                 file.see(found.size, found.modified_ns, now_s)
                 if found.size < file.position:
                     file = self._cut(file, now_s)
             if file is not None:
                 file.unseen_since_s = None
                 seen.add(file.state.id)
+        listings: Listings = {}
         for file in list(self._files.values()):
             if file.state.id not in seen:
-                self._look_at_unseen(file, now_s)
+                self._look_at_unseen(file, listings, now_s)
         for missing in list(self._missing.values()):
-            self._look_for_missing(missing, now_s)
+            self._look_for_missing(missing, listings, now_s)
         for state, found in self._renamed:
             self._follow_passed_over(state, found, now_s)
         self._renamed.clear()
-        self._from_end = False
+        self._from_end = self._is_first_look = False
         self._close_idle()
         # A file that was seen once is known from now on, whatever becomes of its name.
         self._positions.flush()
@@ -175,11 +181,11 @@ class Fleet:
         self._turn %= len(ready)
         pause_s = min(_PAUSE_MAX_S, len(ready) * _PAUSE_EACH_S)
         for file in ready[self._turn :] + ready[: self._turn]:
-            start = file.position
             read = self._read(file, bytes_max, pause_s, now_s, now_us)
             if read is not None:
                 self._turn += 1
-                yield file, start, read
+                # Behind a hole, where there was one.
+                yield file, file.position - read.end, read
 
     def read_again(self, piece: Piece, *, now_us: int) -> Read | None:
         """The events of bytes that were read before; None when they are gone."""
@@ -187,7 +193,8 @@ class Fleet:
         for _ in range(_TRIES):
             if file is None:
                 return None
-            read = file.read_again(piece.start, piece.end, now_us=now_us)
+            with self._opened(file):
+                read = file.read_again(piece.start, piece.end, now_us=now_us)
             if read is not None:
                 return read
             # It may have been renamed just now.
@@ -208,7 +215,8 @@ class Fleet:
             file.look(now_s)
             if now_s - file.read_s < pause_s and file.size - file.position < _PAUSE_BYTES:
                 return None
-            read = file.read(bytes_max=bytes_max, final=final, now_s=now_s, now_us=now_us)
+            with self._opened(file):
+                read = file.read(bytes_max=bytes_max, final=final, now_s=now_s, now_us=now_us)
         except Replaced:
             self._cut(file, now_s)
             return None
@@ -222,6 +230,19 @@ class Fleet:
         if read is not None:
             self._positions.note(replace(file.state, position=self._acknowledged(file)))
         return read
+
+    @contextlib.contextmanager
+    def _opened(self, file: FollowedFile) -> Iterator[None]:
+        """What opens the file to read it leaves it open only where there is room."""
+        was_open = file.is_open
+        try:
+            yield
+        finally:
+            if file.is_open and not was_open:
+                if self._open_room > 0:
+                    self._open_room -= 1
+                else:
+                    file.close()
 
     def _acknowledged(self, file: FollowedFile) -> int:
         known = self._positions.files.get(file.state.id)
@@ -239,8 +260,7 @@ class Fleet:
                 self._missing.pop(missing.state.id)
                 return self._follow(found, missing.state, now_s)
         place = (found.device, found.inode)
-        originals = [file for file in before if is_copy_of(found, file.read_state, first)]
-        if any(file.may_be_copied_as(found) for file in originals) and self._to_be_waited_for(found, now_s):
+        if any(file.may_be_copied_as(found, first) for file in before) and self._to_be_waited_for(found, now_s):
             return None
         self._suspects.pop(place, None)
         path = found.target
@@ -283,7 +303,6 @@ class Fleet:
             begun = self._follow(found, state, now_s)
             begun.unseen_since_s = file.unseen_since_s
             begun.look(now_s)
-            begun.skip_hole()
         except OSError:
             # Gone in the meantime; what comes in its place is found at the next look around.
             return None
@@ -299,9 +318,8 @@ class Fleet:
             file.changed_s = now_s - _ACTIVE_S
         elif self._open_room > 0:
             # Open, it can be read under whatever name it has next.
-            with contextlib.suppress(OSError):
+            with contextlib.suppress(OSError), self._opened(file):
                 file.open()
-                self._open_room -= 1
         return file
 
     def _follow_passed_over(self, state: FileState, found: Found, now_s: float) -> None:
@@ -321,14 +339,14 @@ class Fleet:
             first = first_bytes(found.path)
         except OSError:
             return True
-        return any(is_copy_of(found, replace(file.state, position=0), first) for file in self._files.values())
+        return any(is_copy_of(found, file.state, first) for file in self._files.values())
 
     def _let_go(self, file: FollowedFile) -> None:
         file.close()
         self._files.pop(file.state.id, None)
         self._by_inode.pop((file.state.device, file.state.inode), None)
 
-    def _look_at_unseen(self, file: FollowedFile, now_s: float) -> None:
+    def _look_at_unseen(self, file: FollowedFile, listings: Listings, now_s: float) -> None:
         look_for = file.unseen_since_s is None
         unseen_since_s = file.unseen_since_s = now_s if file.unseen_since_s is None else file.unseen_since_s
         try:
@@ -336,7 +354,7 @@ class Fleet:
         except OSError:
             look_for = True
         if look_for:
-            found = find_again(file.read_state)
+            found = find_again(file.read_state, listings)
             if found is not None and found.target != file.target:
                 self._renamed.append((file.state, found))
                 file.target = found.target
@@ -353,9 +371,9 @@ class Fleet:
             self._let_go(file)
             self._positions.forget(file.state.id)
 
-    def _look_for_missing(self, missing: _Missing, now_s: float) -> None:
+    def _look_for_missing(self, missing: _Missing, listings: Listings, now_s: float) -> None:
         missing_s = now_s - missing.since_s
-        if 0 < missing_s <= _RENAMING_FOR_S and (found := find_again(missing.state)) is not None:
+        if 0 < missing_s <= _RENAMING_FOR_S and (found := find_again(missing.state, listings)) is not None:
             if (found.device, found.inode) not in self._by_inode:
                 self._missing.pop(missing.state.id)
                 self._follow(found, missing.state, now_s).unseen_since_s = missing.since_s

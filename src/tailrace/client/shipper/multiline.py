@@ -52,8 +52,8 @@ _CLASSES = (
     ("q", r"\[signal |exit status \d"),
     ("G", r"goroutine \d+ .*\]:$"),
     # Rust; since 1.73 the message stands on the next line.
-    ("S", r"thread .*panicked at .*:$"),
-    ("R", r"thread .*panicked at "),
+    ("S", r"thread '[^']*'.{0,30}? panicked at .*:$"),
+    ("R", r"thread '[^']*'.{0,30}? panicked at "),
     ("N", r"note: "),
     ("B", r"stack backtrace:$"),
     ("e", r"\s*$"),

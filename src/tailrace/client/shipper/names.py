@@ -59,7 +59,8 @@ def container_of(paths: Iterable[Path]) -> Container | None:
             service = service or parts["container"]
         elif found := _DOCKER.search(text):
             container_id = found["id"]
-            service, told = _docker_config(path.parent / "config.v2.json")
+            told_service, told = _docker_config(path.parent / "config.v2.json")
+            service = told_service or service
             attributes |= told
         else:
             continue

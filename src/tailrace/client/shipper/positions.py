@@ -18,7 +18,7 @@ Invariants
   without one, and at the end; one that is lost costs one body that the server leaves out.
 * ID is random and new for each file, and for each life of a file that was cut: a range of an ID is the same bytes for
   ever, and so a key, which is made of such ranges, never stands for others.
-* A line that is torn was the last one, and what it would have said was not acted on: it is left out.
+* A line that is torn was the last one, but not the first; what it would have said was not acted on: it is left out.
 * A new journal with the state alone takes the place of a long one, by rename after its fsync.
 * One process at a time: it holds a lock on `FILE.lock`, which the kernel lets go of when the process dies.
 """
@@ -187,10 +187,13 @@ class Positions:
             lines = self.path.read_bytes().split(b"\n")
         except FileNotFoundError:
             return
-        lines.pop()  # What a torn write has left, or nothing.
+        torn = lines.pop()
+        # The first line is never torn: a journal takes its place as a whole. Something else is somebody's file.
+        if torn and not lines:
+            lines.append(torn)
         for number, line in enumerate(lines, 1):
             record = _record(line)
-            if record is None and number == len(lines):
+            if record is None and number == len(lines) > 1:
                 return
             if record is None or (number == 1) != ("positions" in record):
                 raise click.ClickException(

@@ -79,7 +79,7 @@ class Reader:
         left out, and `end` is where that begins.
         """
         read = self._read(data, settled, now_us, reference_us)
-        if read.end and read.end < len(data) and self._kind(data[: read.end]) != self._kind(data):
+        if 0 < read.end < len(data) and self._kind(data[: read.end]) != self._kind(data):
             # Read again, for it must be read in the way in which it would be after a crash: by itself.
             return self._read(data[: read.end], True, now_us, reference_us)
         return read
@@ -93,6 +93,8 @@ class Reader:
         # A file that was cut under a writer that did not notice begins with a hole.
         text = data.lstrip(b"\0")
         skipped = len(data) - len(text)
+        if not text:
+            return Read(len(data), empty_batch(EVENT_SCHEMA))
         wrapping = self._wrapping(text)
         if wrapping is not None:
             return self._wrapped(text, skipped, wrapping, settled, now_us)
@@ -122,13 +124,13 @@ class Reader:
         format = self._reading.format
         if format in ("docker", "cri"):
             return "docker" if format == "docker" else "cri"
-        return wrapping_of(data[:_SAMPLE_BYTES]) if format is None else None
+        return wrapping_of(_sample(data)) if format is None else None
 
     def _format(self, data: bytes) -> Format:
         format = self._reading.format
         if format is not None and format != "docker" and format != "cri":
             return format
-        guessed = guess_format(data[:_SAMPLE_BYTES])
+        guessed = guess_format(_sample(data))
         # Each piece is JSON or text for itself: a program may print a banner, or a trace, between its JSON.
         if guessed == "json" or self._decoder is None or self._decoder.format is None:
             return guessed
@@ -210,7 +212,7 @@ class Reader:
         if not like_json.all():
             its = np.flatnonzero(~like_json)
             blob = _joined_lines(lines.take(pa.array(its)))
-            format = guess_format(blob[:_SAMPLE_BYTES])
+            format = guess_format(_sample(blob))
             decoder = self._text("found" if format == "json" else format, container=True)
             decoded = decoder.decode(blob, now_us=now_us, written_us=times_us[its])
             at = self._places(decoded, len(its))
@@ -244,6 +246,11 @@ class Reader:
         }
         columns = [*events.columns, streams, *(_constant(value, rows) for value in attributes.values())]
         return pa.RecordBatch.from_arrays(columns, [*events.schema.names, "stream", *attributes])
+
+
+def _sample(data: bytes) -> bytes:
+    """The first lines. The last of them is whole: half a line of JSON is none."""
+    return data[: data.find(b"\n", _SAMPLE_BYTES) + 1 or len(data)]
 
 
 def _json_events(lines: pa.BinaryArray, times_us: np.ndarray, now_us: int) -> tuple[pa.RecordBatch, Flags]:
@@ -292,4 +299,5 @@ def _joined_lines(lines: pa.BinaryArray) -> bytes:
 
 
 def _constant(value: str, rows: int) -> pa.DictionaryArray:
-    return pa.DictionaryArray.from_arrays(pa.array(np.zeros(rows, np.int8)), pa.array([value]))
+    # The columns of all files of a shipment become one, with all their values.
+    return pa.DictionaryArray.from_arrays(pa.array(np.zeros(rows, np.int32)), pa.array([value]))

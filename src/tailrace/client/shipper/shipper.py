@@ -21,6 +21,7 @@ from tailrace.client.send_source import CHUNK_BYTES
 from tailrace.client.send_stream import Tally
 from tailrace.client.shipper.finding import Patterns, text_of
 from tailrace.client.shipper.fleet import Fleet
+from tailrace.client.shipper.followed import PIECE_LINES_MAX
 from tailrace.client.shipper.positions import Piece, Positions
 from tailrace.client.shipper.reading import Read, ShipReading
 from tailrace.client.shipper.shipment import Outcome, Sender, make_shipment
@@ -31,6 +32,9 @@ _FLUSH_INTERVAL_S = 1.0
 
 # Looking around may take so much of the time: a tree of a hundred thousand files is looked at less often.
 _LOOK_SHARE_MAX = 0.05
+
+# To begin a file takes some milliseconds; with thousands of them, the folders and the end must not wait for all.
+_PIECES_MAX = 256
 
 # What is under way at the end may still be acknowledged; a service manager waits ten seconds or more.
 _END_WAIT_S = 5.0
@@ -140,13 +144,14 @@ class Shipper:
         """Read what there is, up to a shipment's size, and give it to the sender; whether there was anything."""
         pieces: list[Piece] = []
         reads: list[Read] = []
-        size, name = 0, ""
+        size, rows, name = 0, 0, ""
         for file, start, read in self._fleet.read(CHUNK_BYTES, now_s=now_s, now_us=system_clock_us()):
             pieces.append(Piece(file.state.id, start, start + read.end))
             reads.append(read)
             size += read.end
             name = name or text_of(file.path)
-            if size >= CHUNK_BYTES // 2:
+            rows += read.events.num_rows
+            if size >= CHUNK_BYTES // 2 or rows >= PIECE_LINES_MAX or len(pieces) >= _PIECES_MAX:
                 break
         if not pieces:
             return False

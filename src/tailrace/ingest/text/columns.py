@@ -12,6 +12,10 @@ Format = Literal["found", "json", "logfmt", "rfc5424", "rfc3164", "access", "pla
 """`found`: whatever times and levels the lines are found to have; `access`: the Common Log Format of web servers and
 the combined one; `plain`: nothing is read out."""
 
+ATTRIBUTES_MAX = 200
+"""So many names are read out of the lines of a chunk. Each takes a value of every line, so that a name of its own in
+each would be memory by the square; and an event has room for ingest.fields_max. The line holds the others still."""
+
 
 @dataclass(frozen=True, slots=True)
 class Columns:

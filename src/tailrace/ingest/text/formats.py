@@ -56,7 +56,8 @@ _SAMPLE_LINES = 256
 
 def guess_format(sample: bytes) -> Format:
     """The format that at least half of the first lines have; `found` where none has that many."""
-    lines = [line.strip() for line in sample.decode("utf-8", "replace").splitlines()[:_SAMPLE_LINES]]
+    # Not `splitlines`: JSON may have other line ends of Unicode inside.
+    lines = [line.strip() for line in sample.decode("utf-8", "replace").split("\n", _SAMPLE_LINES)[:_SAMPLE_LINES]]
     lines = [line.lstrip("\ufeff") for line in lines if line]
     for name, looks_like in _LOOKS_LIKE.items():
         if lines and sum(map(looks_like, lines)) * 2 >= len(lines):

@@ -7,10 +7,11 @@ from collections import defaultdict
 
 import pyarrow as pa
 
-from tailrace.ingest.text.columns import Columns
+from tailrace.ingest.text.columns import ATTRIBUTES_MAX, Columns
 from tailrace.ingest.text.levels import levels_of
 
-_PAIR = re.compile(r"([^\s=\"]+)=(?:\"((?:[^\"\\]|\\.)*)\"|([^\s\"]*))")
+# Not tried again within a word that is no key: one of a megabyte would take hours.
+_PAIR = re.compile(r"(?<![^\s=\"])([^\s=\"]+)=(?:\"((?:[^\"\\]|\\.)*)\"|([^\s\"]*))")
 _WHOLE = re.compile(r"\s*(?:[^\s=\"]+=(?:\"(?:[^\"\\]|\\.)*\"|[^\s\"]*)(?:\s+|$)){2,}")
 _ESCAPE = re.compile(r"\\(.)")
 _ESCAPED = {"n": "\n", "t": "\t", "r": "\r"}
@@ -24,6 +25,9 @@ _HOST_KEYS = ("host", "hostname")
 _TRACE_KEYS = ("trace_id", "traceID", "traceId", "trace.id")
 _SPAN_KEYS = ("span_id", "spanID", "spanId", "span.id")
 _MESSAGE_KEYS = ("msg", "message")
+_OWN_KEYS = frozenset(
+    (*_STAMP_KEYS, *_LEVEL_KEYS, *_SERVICE_KEYS, *_HOST_KEYS, *_TRACE_KEYS, *_SPAN_KEYS, *_MESSAGE_KEYS)
+)
 
 
 def looks_like_logfmt(line: str) -> bool:
@@ -31,11 +35,15 @@ def looks_like_logfmt(line: str) -> bool:
 
 
 def read_logfmt(lines: pa.StringArray) -> Columns:
-    """Every pair that has no column of its own is an attribute; the first of equal keys counts."""
+    """Every pair that has no column of its own is an attribute, of the first ATTRIBUTES_MAX keys; the first of equal
+    keys counts.
+    """
     rows = len(lines)
     columns: defaultdict[str, list[str | None]] = defaultdict(lambda: [None] * rows)
     for row, line in enumerate(lines.to_pylist()):
         for key, quoted, bare in _PAIR.findall(line):
+            if len(columns) >= ATTRIBUTES_MAX and key not in columns and key not in _OWN_KEYS:
+                continue
             column = columns[key]
             if column[row] is None:
                 column[row] = _ESCAPE.sub(_unescape, quoted) if "\\" in quoted else quoted or bare

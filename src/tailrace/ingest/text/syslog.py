@@ -8,7 +8,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from tailrace.ingest.text.columns import Columns, or_null
+from tailrace.ingest.text.columns import ATTRIBUTES_MAX, Columns, or_null
 from tailrace.ingest.text.timestamps import without_groups
 from tailrace.model.level import level_of
 
@@ -129,6 +129,10 @@ def _structured(data: pa.StringArray) -> dict[str, pa.StringArray]:
     for row in np.flatnonzero(data.is_valid().to_numpy(zero_copy_only=False)):
         for element, parameters in ELEMENT.findall(data[int(row)].as_py()):
             for name, value in PARAMETER.findall(parameters):
-                column = columns.setdefault(f"{element}.{name}", [None] * len(data))
-                column[row] = ESCAPE.sub(r"\1", value)
+                key = f"{element}.{name}"
+                if key not in columns:
+                    if len(columns) >= ATTRIBUTES_MAX:
+                        continue
+                    columns[key] = [None] * len(data)
+                columns[key][row] = ESCAPE.sub(r"\1", value)
     return {name: pa.array(column, pa.string()) for name, column in columns.items()}
