@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gzip
 import random
+from collections.abc import Sequence
 from typing import Any
 
 import msgpack
@@ -14,13 +15,14 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from tailrace.config import IngestSettings
-from tailrace.ingest.decoded import Decoded
-from tailrace.ingest.forward.decode import chunk_of, decode_forward
+from tailrace.ingest.decoded import Decoded, Rejected
+from tailrace.ingest.forward.decode import Chunk, chunk_of, decode_forward
 from tailrace.ingest.forward.entries import TAG_BYTES_MAX
 from tailrace.ingest.forward.framing import Framer, units_of
 from tailrace.ingest.forward.slow import slow_line
+from tailrace.ingest.json_lines import JsonLines
 from tailrace.ingest.json_logs import decode_json_lines
-from tailrace.kernels.msgpack_walk import BROKEN, skip_values
+from tailrace.kernels.msgpack.walk import BROKEN, skip_values
 
 NOW_US = 1_763_000_100_000_000
 LIMITS = IngestSettings()
@@ -89,7 +91,7 @@ def test_the_python_logger_sends_messages_without_ids() -> None:
     first, _ = rows(PYTHON)
     assert (first["message"], dict(first["attributes"])) == ("say event 0", {"n": "0.5", "tag": "app.follow"})
     framed = Framer(1 << 20).feed(PYTHON + MESSAGES + PYTHON)
-    assert [unit.chunk for unit in units_of(framed.messages)] == [
+    assert [unit.chunk and unit.chunk.id for unit in units_of(framed.messages)] == [
         None,
         b"Iyk+6lhP3jLV1wdsKRn+OQ==",
         b"TAPLh2X0+NWQ8wSPuXCdvA==",
@@ -233,6 +235,7 @@ def test_nesting() -> None:
         assert len(found.rejected) == (depth > LIMITS.nesting_max), depth
 
 
+@pytest.mark.slow
 def test_a_small_message_of_many_events_is_bounded() -> None:
     """Entries of three bytes under a long tag may not grow to gigabytes; what was read before the bound is kept."""
     limits = IngestSettings(body_bytes_max=2 << 20)
@@ -242,6 +245,7 @@ def test_a_small_message_of_many_events_is_bounded() -> None:
     assert "send smaller chunks" in found.rejected[-1].reason
 
 
+@pytest.mark.slow
 def test_more_entries_than_a_piece() -> None:
     """Pieces of the kernel join without a gap, with slow and fast entries among each other."""
     entries = [[1_763_000_000, {"message": f"event {i}", "x": 0.5 * i if i % 3 else b"\xff"}] for i in range(60_000)]
@@ -287,14 +291,48 @@ def test_what_is_no_message_ends_the_framing(body: bytes, reason: str) -> None:
     assert framed.rest == body
 
 
+def chunk(*message: Any) -> Chunk:
+    found = chunk_of(msgpack.packb(message))
+    assert found is not None
+    return found
+
+
 def test_ids_of_chunks() -> None:
     """Found behind every kind of message; what is no text is no id."""
-    assert chunk_of(msgpack.packb(["t", 1, {}, {"chunk": "a"}])) == b"a"
-    assert chunk_of(msgpack.packb(["t", [], {"size": 0, "chunk": "b"}])) == b"b"
-    assert chunk_of(msgpack.packb(["t", b"", {"chunk": b"\xff"}])) == b"\xff"
+    assert chunk("t", 1, {}, {"chunk": "a"}).id == b"a"
+    assert chunk("t", [], {"size": 0, "chunk": "b"}).id == b"b"
+    assert chunk("t", b"", {"chunk": b"\xff"}).id == b"\xff"
     without: list[Any] = [["t", 1, {"chunk": "c"}], ["t", [], {"chunk": 5}], ["t", []], ["t", [], None], 5]
     for message in [*without, ["t" * 99, 1, {}]]:
         assert chunk_of(msgpack.packb(message)) is None, message
+
+
+def test_one_id_may_be_that_of_several_chunks() -> None:
+    """Fluent Bit's are digests of the entries, whatever their tag, and of nothing at all where each is a message."""
+    one = {"chunk": "cf83e1357eefb8bdf1542850d66d8007"}
+    assert chunk("a", [[1, {"log": "x"}]], one) != chunk("b", [[1, {"log": "x"}]], one)
+    assert chunk("a", 1, {"log": "x"}, one) != chunk("a", 1, {"log": "y"}, one)
+    assert chunk("a", 1, {"log": "x"}, one) != chunk("a", 2, {"log": "x"}, one)
+    # Sent again, perhaps compressed anew, it is the same.
+    assert chunk("a", b"packed", {**one, "size": 1}) == chunk("a", b"once more", one)
+    assert chunk("a", 1, {"log": "x"}, one) == chunk("a", 1, {"log": "x"}, {**one, "size": 1})
+
+
+def test_messages_of_an_entry_each_are_decoded_together(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The decoder of JSON lines is called for all of them: a call costs as much as some hundred events."""
+    calls: list[int] = []
+    add_lines = JsonLines.add_lines
+
+    def counted(self: JsonLines, lines: bytes, count: int, rejected: Sequence[Rejected] = ()) -> None:
+        calls.append(count)
+        add_lines(self, lines, count, rejected)
+
+    monkeypatch.setattr(JsonLines, "add_lines", counted)
+    good, bad = [msgpack.packb(["t", [[1_763_000_000, {"log": "x"}]]]), msgpack.packb(["t"])]
+    found = decoded((good * 50 + bad) * 2 + PYTHON)
+    assert calls == [104]
+    assert found.events.num_rows == 102
+    assert [each.line for each in found.rejected] == [51, 102]
 
 
 NUMBERS = st.integers(-(1 << 63), (1 << 64) - 1) | st.floats(allow_nan=False)
@@ -308,6 +346,7 @@ RECORDS = st.dictionaries(TEXTS, VALUES, max_size=8)
 TIMES = st.integers(0, 1 << 33) | st.builds(event_time, st.integers(0, (1 << 32) - 1), st.integers(0, 1 << 31))
 
 
+@pytest.mark.slow
 @settings(max_examples=100, deadline=None)
 @given(st.lists(st.tuples(TIMES, RECORDS, st.none() | RECORDS), min_size=1, max_size=5), TEXTS)
 def test_the_kernel_says_what_plain_python_says(entries: list[tuple[Any, Any, Any]], tag: str) -> None:
@@ -327,6 +366,7 @@ def test_the_kernel_says_what_plain_python_says(entries: list[tuple[Any, Any, An
         assert decoded(b"".join(singles)).events.equals(found.events)
 
 
+@pytest.mark.slow
 @settings(max_examples=100, deadline=None)
 @given(VALUES)
 def test_values_end_where_the_library_says(value: Any) -> None:
@@ -341,6 +381,7 @@ def test_values_end_where_the_library_says(value: Any) -> None:
     assert skip_values(np.frombuffer(b"\x92\x01\xc1", np.uint8), 0, 3, 1) == (2, BROKEN)
 
 
+@pytest.mark.slow
 def test_damaged_messages_never_raise() -> None:
     """Bytes of good messages changed, cut and repeated by chance: every outcome is events and rejected entries."""
     shuffled = random.Random(7)

@@ -124,7 +124,7 @@ def test_a_bomb_is_rejected_at_the_limit_of_one_event() -> None:
     assert len(bomb) < 65_000
     decoded = decode_gelf_frames(frames(bomb, EXAMPLE), limits=LIMITS, now_us=NOW_US)
     assert decoded.events.num_rows == 1
-    assert "larger than 1,048,576 bytes" in decoded.rejected[0].reason
+    assert "larger than 1,048,576 bytes after decompression (ingest.line_bytes_max)" in decoded.rejected[0].reason
 
 
 def test_one_sender_cannot_spoil_the_message_of_another() -> None:
@@ -134,6 +134,13 @@ def test_one_sender_cannot_spoil_the_message_of_another() -> None:
     )
     assert decoded.events.num_rows == 2
     assert [each.line for each in decoded.rejected] == [1, 3, 5]
+
+
+def test_a_datagram_of_blanks_is_rejected_too() -> None:
+    """Every frame is told of, as an event or as rejected: by that, events without a host get their sender's."""
+    decoded = decode_gelf_frames(frames(b"\t", EXAMPLE, b" \r\n", zlib.compress(b"")), limits=LIMITS, now_us=NOW_US)
+    assert decoded.events.num_rows == 1
+    assert [each.line for each in decoded.rejected] == [1, 3, 4]
 
 
 # -- chunks
@@ -217,6 +224,7 @@ def read(parts: list[bytes], bytes_max: int = 200) -> list[bytes]:
 DOCUMENTS = st.dictionaries(st.text(max_size=5), st.text(max_size=20), min_size=1, max_size=3)
 
 
+@pytest.mark.slow
 @given(
     st.lists(st.tuples(DOCUMENTS, st.booleans()), min_size=1, max_size=5),
     st.sampled_from([b"\0", b"\n", b"\0\n"]),
@@ -240,6 +248,17 @@ def test_a_message_that_is_too_long_is_cut_and_the_next_one_is_whole() -> None:
         stream = long + b"\0" + b'{"a":1}\0'
         parts = [stream[at : at + size] for at in range(0, len(stream), size)]
         assert read(parts) == [long[:201], b'{"a":1}']
+
+
+def test_blank_lines_and_a_long_message_do_not_hide_how_messages_end() -> None:
+    """What follows them is read, whether it ends with line feeds or with NULs."""
+    long = b'{"short_message":"' + b"x" * 300 + b'"}'
+    for end in (b"\n", b"\0", b"\n\0"):
+        for size in (7, 150, 10_000):
+            stream = b"\r\n \n" + long + end + b'{"a":1}' + end + b'{"b":2}' + end
+            parts = [stream[at : at + size] for at in range(0, len(stream), size)]
+            found = [message.strip(b"\0\n") for message in read(parts)]
+            assert found == [long[:201], b'{"a":1}', b'{"b":2}'], (end, size)
 
 
 def test_the_last_message_may_lack_its_end() -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import itertools
 import random
-from datetime import UTC, datetime, tzinfo
+from datetime import UTC, datetime, timedelta, tzinfo
 from typing import Any
 
 import numpy as np
@@ -20,7 +20,7 @@ from tailrace.ingest.syslog.decode import SYSLOG, decode_syslog, decode_syslog_s
 from tailrace.ingest.syslog.slow import read_message
 from tailrace.ingest.syslog.time import read_zone, utc_of_civil, utc_us
 from tailrace.ingest.text.syslog import FACILITIES
-from tailrace.kernels.syslog import Bounds, parse
+from tailrace.kernels.syslog.read import Bounds, parse
 from tailrace.model.batch import EVENT_SCHEMA
 
 LIMITS = IngestSettings()
@@ -276,6 +276,32 @@ def test_a_time_without_a_zone_is_of_the_zone_that_is_set() -> None:
     assert event(b"<13>1 2026-07-21T10:00:00Z h a - - - x", zone=berlin)["timestamp"] == "2026-07-21T10:00:00"
 
 
+@pytest.mark.parametrize("zone_name", ["UTC", "+05:30", "-05:00"])
+def test_which_times_are_believed_does_not_depend_on_the_zone(zone_name: str) -> None:
+    """An hour on both sides of now, by the clocks of the sender's zone."""
+    limits = IngestSettings(timestamp_past_max_s=3600, timestamp_future_max_s=3600)
+    zone = read_zone(zone_name)
+    found = {}
+    for minutes in range(-420, 421, 30):
+        shown = (NOW + timedelta(minutes=minutes)).astimezone(zone)
+        raw = f"<13>{shown:%b %d %H:%M:%S} h a: x".encode()
+        (row,) = decode_syslog(raw, limits=limits, now_us=NOW_US, zone=zone).events.to_pylist()
+        found[minutes] = dict(row["attributes"]).get("timestamp_adjusted")
+    assert [minutes for minutes, adjusted in found.items() if adjusted is None] == [-60, -30, 0, 30, 60]
+    assert (found[-90], found[90]) == ("too_far_past", "too_far_future")
+
+
+@pytest.mark.parametrize("stamp", ["Dec 31 9999 23:59:60", "9999-12-31T23:59:60"])
+@pytest.mark.parametrize("version", ["", "1 "])
+def test_the_last_second_there_is_harms_nobody(stamp: str, version: str) -> None:
+    """A leap second behind the last day of all calendars: such a message is an event, and so are those beside it."""
+    stream = f"<13>{version}{stamp} h a - - - x\n<13>y\n".encode()
+    for zone_name in ("UTC", "-11:00", "Europe/Berlin"):
+        decoded = decode_syslog_stream(stream, limits=LIMITS, now_us=NOW_US, zone=read_zone(zone_name))
+        assert decoded.events["message"].to_pylist()[-1] == "y"
+        assert decoded.events.num_rows == 2
+
+
 def test_a_zone_that_is_none_stops_the_start() -> None:
     """The error names the setting and says what it may be."""
     with pytest.raises(Stop, match=r"listeners\.syslog_timezone = 'Mars/Olympus' is not a zone"):
@@ -332,7 +358,7 @@ def test_the_kernel_reads_the_usual_forms_itself() -> None:
 def kernel_rows(messages: list[bytes]) -> int:
     ends = np.cumsum([len(raw) for raw in messages])
     starts = ends - np.array([len(raw) for raw in messages])
-    bounds = Bounds(NOW_US, 0, NOW_US + 1, 2026, NOW_US, 256)
+    bounds = Bounds(NOW_US, 0, NOW_US + 1, 0, 2026, NOW_US, 256)
     return len(parse(b"".join(messages), starts, ends, bounds, FACILITIES).times_us)
 
 
@@ -479,6 +505,7 @@ MESSAGES = st.one_of(
 )
 
 
+@pytest.mark.slow
 @given(st.lists(MESSAGES.map(lambda raw: raw.rstrip(b"\r\n\0") or b"x"), min_size=1, max_size=8))
 @example([b"<13>Nov 21 10:00:00 h a[1]: \xc3\xa9 " + b"x" * 100])
 @example([b"<13>1 - - - - - -"])

@@ -9,6 +9,7 @@ from collections.abc import AsyncIterator, Callable, Coroutine, Sequence
 from concurrent.futures import Future
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
+from pathlib import Path
 
 import uvloop
 
@@ -47,7 +48,8 @@ class MemoryLog:
     def let_go(self) -> None:
         self.holds = False
         for each in self.held:
-            each.set_result([])
+            if each.set_running_or_notify_cancel():
+                each.set_result([])
         self.held.clear()
 
     def reader(self, group: str, assignments: Assignments | None = None) -> LogReader:
@@ -118,6 +120,21 @@ async def running(
     finally:
         await listener.stop()
         gateway.close()
+
+
+def tls_settings(folder: Path, *, client_ca: bool = False) -> ListenerSettings:
+    return ListenerSettings(
+        tls_certificate=folder / "server.pem",
+        tls_key=folder / "server.key",
+        tls_client_ca=folder / "ca.pem" if client_ca else None,
+    )
+
+
+def client_context(folder: Path, *, certificate: bool = False) -> ssl.SSLContext:
+    context = ssl.create_default_context(cafile=str(folder / "ca.pem"))
+    if certificate:
+        context.load_cert_chain(folder / "client.pem", folder / "client.key")
+    return context
 
 
 async def until(condition: Callable[[], bool]) -> None:

@@ -4,6 +4,9 @@ from __future__ import annotations
 
 import asyncio
 import hashlib
+import socket
+import struct
+from pathlib import Path
 from typing import Any
 
 import msgpack
@@ -11,10 +14,10 @@ import pytest
 
 from tailrace.config import ListenerSettings
 from tailrace.errors import RetryLater, SlowDown
-from tailrace.kernels import msgpack_json, ndjson
-from tailrace.listen.forward import forward
+from tailrace.kernels import warm_up_module
+from tailrace.listen.forward import forward, forward_tls
 from tailrace.model.claim import CLAIM, key_and_time
-from tests.listen.at_work import run, running, until, until_closed
+from tests.listen.at_work import Running, client_context, run, running, tls_settings, until, until_closed
 
 TIME = 1_763_000_000
 
@@ -22,14 +25,18 @@ TIME = 1_763_000_000
 @pytest.fixture(scope="module", autouse=True)
 def compiled() -> None:
     """On a machine where nobody has run the kernels yet, compiling them takes longer than a test waits."""
-    msgpack_json.warm_up()
-    ndjson.warm_up()
+    warm_up_module("msgpack.lines")
+    warm_up_module("ndjson.read")
 
 
 def packed(chunk: str | bytes | None, *texts: str) -> bytes:
     options = {} if chunk is None else {"chunk": chunk}
     message: bytes = msgpack.packb(["t", [[TIME, {"log": text}] for text in texts], options])
     return message
+
+
+def digest(*parts: bytes) -> str:
+    return hashlib.sha512(b"".join(parts)).hexdigest()
 
 
 async def read_value(reader: asyncio.StreamReader) -> Any:
@@ -59,9 +66,54 @@ def test_an_acknowledgement_comes_after_the_append() -> None:
             acks = msgpack.packb({"ack": "one"}) + msgpack.packb({"ack": "two"})
             async with asyncio.timeout(20):
                 assert await reader.readexactly(len(acks)) == acks
-            keys = {key_and_time(record.headers[CLAIM])[0] for record in at_work.log.records}
-            assert keys == {"key/forward%2Fone", "key/forward%2Ftwo"}
+            assert len(claims(at_work)) == 2
             assert sorted(at_work.log.messages()) == ["a", "b", "c"]
+            writer.close()
+
+    run(test)
+
+
+def claims(at_work: Running) -> set[str]:
+    return {key_and_time(record.headers[CLAIM])[0] for record in at_work.log.records}
+
+
+def test_a_chunk_that_is_sent_again_has_its_claim_again() -> None:
+    """Over another connection too. One of another tag has its own, though its id is the same."""
+
+    async def test() -> None:
+        async with running(forward) as at_work:
+            for tag, expected in (("a", 1), ("a", 1), ("b", 2)):
+                reader, writer = await at_work.connect()
+                writer.write(msgpack.packb([tag, [[TIME, {"log": "x"}]], {"chunk": "one"}]))
+                assert await read_value(reader) == {"ack": "one"}
+                assert len(claims(at_work)) == expected
+                writer.close()
+
+    run(test)
+
+
+def test_over_tls(certificates: Path) -> None:
+    """The handshake with the key, chunks and their acknowledgements; a large one, and what is no TLS."""
+    settings = tls_settings(certificates).model_copy(update={"forward_shared_key": "secret"})
+
+    async def test() -> None:
+        async with running(forward_tls, settings) as at_work:
+            reader, writer = await at_work.connect(client_context(certificates))
+            _, options = await read_value(reader)
+            proof = digest(b"salt", b"me", options["nonce"], b"secret")
+            writer.write(msgpack.packb(["PING", "me", b"salt", proof, "", ""]))
+            assert (await read_value(reader))[:2] == ["PONG", True]
+            writer.write(packed("one", *(f"{number} {'x' * 900}" for number in range(2000))))
+            assert await read_value(reader) == {"ack": "one"}
+            assert len(at_work.log.messages()) == 2000
+            writer.write(packed("two", "cut off")[:-3])
+            writer.close()
+            dropped = "tailrace_listener_dropped_total"
+            await until(lambda: at_work.figure(dropped, listener="forward_tls", reason="cut off") == 1)
+            plain, writer = await at_work.connect()
+            writer.write(packed("three", "in the clear"))
+            await until_closed(plain)
+            assert len(at_work.log.messages()) == 2000
             writer.close()
 
     run(test)
@@ -157,9 +209,6 @@ def test_a_message_that_comes_too_slowly(monkeypatch: pytest.MonkeyPatch) -> Non
 def test_the_handshake() -> None:
     """Both sides show that they know the key; a wrong digest, and our own name, are refused."""
 
-    def digest(*parts: bytes) -> str:
-        return hashlib.sha512(b"".join(parts)).hexdigest()
-
     async def test() -> None:
         async with running(forward, ListenerSettings(forward_shared_key="secret")) as at_work:
             reader, writer = await at_work.connect()
@@ -208,6 +257,74 @@ def test_what_was_read_is_acknowledged_at_the_end() -> None:
             assert await read_value(reader) == {"ack": "one"}
             await stopping
             await until_closed(reader)
+            writer.close()
+
+    run(test)
+
+
+def test_a_client_that_sends_on_while_the_listener_stops() -> None:
+    """What was read until then is appended; what it still sends is not read, and nothing breaks over it."""
+
+    async def test() -> None:
+        async with running(forward) as at_work:
+            at_work.log.holds = True
+            _, writer = await at_work.connect()
+            message = msgpack.packb(["t", TIME, {"log": "x" * 900}])
+            writer.write(message * 6000)
+            await until(lambda: len(at_work.log.held) == 1)
+            await asyncio.sleep(0.2)
+            stopping = asyncio.create_task(at_work.listener.stop())
+            await asyncio.sleep(0.05)
+            at_work.log.let_go()
+            await stopping
+            read = at_work.figure("tailrace_bytes_received_total")
+            assert 256 << 10 < read < 3 << 20
+            assert len(at_work.log.messages()) == read // len(message)
+            writer.transport.abort()
+
+    run(test)
+
+
+def test_what_a_client_sent_before_it_went_is_appended() -> None:
+    """A connection that is reset takes room until all of it is, and is waited for at the end."""
+
+    async def test() -> None:
+        async with running(forward) as at_work:
+            at_work.log.holds = True
+            _, writer = await at_work.connect()
+            writer.write(packed(None, "one"))
+            await until(lambda: len(at_work.log.held) == 1)
+            writer.write(packed(None, "two"))
+            await asyncio.sleep(0.1)
+            writer.get_extra_info("socket").setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+            writer.transport.abort()
+            await asyncio.sleep(0.1)
+            assert at_work.figure("tailrace_listener_connections", listener="forward") == 1
+            stopping = asyncio.create_task(at_work.listener.stop())
+            await asyncio.sleep(0.1)
+            assert not stopping.done()
+            at_work.log.let_go()
+            await stopping
+            assert at_work.log.messages() == ["one", "two"]
+            await until(lambda: at_work.figure("tailrace_listener_connections", listener="forward") == 0)
+
+    run(test)
+
+
+def test_an_append_that_does_not_end_is_left_at_the_end(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Counted where its client does not know; no connection is at work when the listener has stopped."""
+    monkeypatch.setattr("tailrace.listen.tcp.STOP_S", 0.1)
+
+    async def test() -> None:
+        async with running(forward) as at_work:
+            at_work.log.holds = True
+            _, writer = await at_work.connect()
+            writer.write(packed(None, "one"))
+            await until(lambda: len(at_work.log.held) == 1)
+            await at_work.listener.stop()
+            dropped = "tailrace_listener_dropped_total"
+            await until(lambda: at_work.figure(dropped, listener="forward", reason="stopped") == 1)
+            at_work.log.let_go()
             writer.close()
 
     run(test)

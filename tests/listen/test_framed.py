@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import socket
-import ssl
-import subprocess
+import tracemalloc
 from pathlib import Path
 
 import pytest
@@ -14,11 +13,13 @@ from tailrace.config import IngestSettings, ListenerSettings
 from tailrace.errors import RetryLater, SlowDown, Stop
 from tailrace.ingest.gateway import Gateway
 from tailrace.listen import appending, framed
-from tailrace.listen.gelf import gelf_tcp
+from tailrace.listen.forward import forward_tls
+from tailrace.listen.gelf import gelf_tcp, gelf_tls
 from tailrace.listen.syslog import syslog_tcp, syslog_tls
+from tailrace.listen.tcp import TcpListener
 from tailrace.model.clock import system_clock_us
 from tailrace.ops.metrics import Metrics
-from tests.listen.at_work import MemoryLog, run, running, until, until_closed
+from tests.listen.at_work import MemoryLog, client_context, run, running, tls_settings, until, until_closed
 
 LINE = b"<13>Nov 21 10:00:00 host app: %s\n"
 
@@ -225,40 +226,45 @@ def test_an_address_that_is_taken_stops_the_start() -> None:
     run(test)
 
 
+def test_clients_that_are_switched_off_are_found() -> None:
+    """They end nothing by themselves: the kernel asks for them after a while."""
+
+    async def test() -> None:
+        async with running() as server:
+            _, writer = await server.connect()
+            await until(lambda: server.figure("tailrace_listener_connections", listener="syslog_tcp") == 1)
+            assert isinstance(server.listener, TcpListener)
+            (connection,) = server.listener.connections
+            accepted = connection.transport.get_extra_info("socket")
+            assert accepted.getsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE) == 1
+            writer.close()
+
+    run(test)
+
+
+def test_what_could_not_be_appended_is_told_at_the_end(
+    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    """How many messages, those on their way to the log included."""
+    monkeypatch.setattr(framed, "STOP_S", 0.1)
+
+    async def test() -> None:
+        async with running() as server:
+            server.log.holds = True
+            _, writer = await server.connect()
+            writer.write(LINE % b"one" + LINE % b"two")
+            await until(lambda: len(server.log.held) == 1)
+            writer.write(LINE % b"three")
+            await until(lambda: server.figure("tailrace_bytes_received_total") == 3 * len(LINE) + 5)
+            await server.listener.stop()
+            assert "syslog tcp: 3 messages were read and could not be appended before the end" in caplog.text
+            server.log.let_go()
+            writer.close()
+
+    run(test)
+
+
 # -- TLS
-
-
-@pytest.fixture(scope="module")
-def certificates(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A CA, and a server's and a client's certificate signed by it."""
-    folder = tmp_path_factory.mktemp("tls")
-
-    def openssl(*arguments: str) -> None:
-        subprocess.run(["openssl", *arguments], cwd=folder, check=True, capture_output=True)
-
-    curve = ["-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1", "-nodes"]
-    openssl("req", "-x509", *curve, "-keyout", "ca.key", "-out", "ca.pem", "-days", "2", "-subj", "/CN=test CA")
-    (folder / "names").write_text("subjectAltName=DNS:localhost")
-    for name in ("server", "client"):
-        openssl("req", *curve, "-keyout", f"{name}.key", "-out", f"{name}.csr", "-subj", f"/CN={name}")
-        signing = ["-CA", "ca.pem", "-CAkey", "ca.key", "-CAcreateserial", "-days", "2", "-extfile", "names"]
-        openssl("x509", "-req", "-in", f"{name}.csr", *signing, "-out", f"{name}.pem")
-    return folder
-
-
-def tls_settings(folder: Path, *, client_ca: bool = False) -> ListenerSettings:
-    return ListenerSettings(
-        tls_certificate=folder / "server.pem",
-        tls_key=folder / "server.key",
-        tls_client_ca=folder / "ca.pem" if client_ca else None,
-    )
-
-
-def client_context(folder: Path, *, certificate: bool = False) -> ssl.SSLContext:
-    context = ssl.create_default_context(cafile=str(folder / "ca.pem"))
-    if certificate:
-        context.load_cert_chain(folder / "client.pem", folder / "client.key")
-    return context
 
 
 def test_syslog_over_tls(certificates: Path) -> None:
@@ -271,6 +277,57 @@ def test_syslog_over_tls(certificates: Path) -> None:
             await server.send(LINE % b"in the clear")
             await asyncio.sleep(0.1)
             assert len(server.log.messages()) == 2
+
+    run(test)
+
+
+def test_gelf_over_tls(certificates: Path) -> None:
+    """As over TCP, with the same certificate."""
+
+    async def test() -> None:
+        async with running(gelf_tls, tls_settings(certificates)) as server:
+            await server.send(b'{"short_message":"a"}\0nonsense\0', client_context(certificates))
+            await until(lambda: len(server.log.letters()) == 1)
+            assert server.log.messages() == ["a"]
+            assert server.log.letters()[0]["source"] == "gelf tls from 127.0.0.1"
+
+    run(test)
+
+
+def test_connections_without_a_handshake_are_bounded_too(certificates: Path) -> None:
+    """Each holds more than one that is at work; there is room again when they have gone."""
+    settings = tls_settings(certificates).model_copy(update={"connections_max": 2})
+
+    async def test() -> None:
+        async with running(syslog_tls, settings) as server:
+            silent = [await server.connect() for _ in range(2)]
+            refused, _ = await server.connect()
+            await until_closed(refused)
+            assert server.figure("tailrace_listener_connections_refused_total", listener="syslog_tls") == 1
+            for _, writer in silent:
+                writer.close()
+                await writer.wait_closed()
+            await server.send(LINE % b"room again", client_context(certificates))
+            await until(lambda: server.log.messages() == ["room again"])
+
+    run(test)
+
+
+def test_an_idle_connection_over_tls_holds_little(certificates: Path) -> None:
+    """Its buffer is for a record or two, and not for the 256 KiB that asyncio reads at once."""
+
+    async def test() -> None:
+        async with running(syslog_tls, tls_settings(certificates)) as server:
+            tracemalloc.start()
+            try:
+                writers = [(await server.connect())[1] for _ in range(20)]
+                await asyncio.sleep(0.05)
+                held_bytes, _ = tracemalloc.get_traced_memory()
+            finally:
+                tracemalloc.stop()
+            assert held_bytes < 20 * 100_000
+            for writer in writers:
+                writer.close()
 
     run(test)
 
@@ -317,7 +374,7 @@ def test_tls_settings_that_cannot_be_right_stop_the_start(certificates: Path, tm
     text.write_text("this is no certificate")
     good = tls_settings(certificates)
     wrong = {
-        r"needs a certificate: set listeners\.tls_certificate": ListenerSettings(),
+        r"listeners\.syslog_tls needs a certificate: set listeners\.tls_certificate": ListenerSettings(),
         r"listeners\.tls_certificate = .*nothing\.pem cannot be read": ListenerSettings(tls_certificate=nothing),
         r"listeners\.tls_key = .*client\.key are not a certificate and its key": good.model_copy(
             update={"tls_key": certificates / "client.key"}
@@ -330,3 +387,6 @@ def test_tls_settings_that_cannot_be_right_stop_the_start(certificates: Path, tm
     for problem, settings in wrong.items():
         with pytest.raises(Stop, match=problem):
             syslog_tls("127.0.0.1:0", settings, gateway, Metrics())
+    for make in (gelf_tls, forward_tls):
+        with pytest.raises(Stop, match=rf"listeners\.{make.__name__} needs a certificate"):
+            make("127.0.0.1:0", ListenerSettings(), gateway, Metrics())

@@ -37,7 +37,7 @@ def log(tmp_path: Path) -> Iterator[SqliteLog]:
 
 @pytest.fixture
 def gateway(log: SqliteLog) -> Iterator[Gateway]:
-    limits = IngestSettings(body_bytes_in_flight_max=30_000)
+    limits = IngestSettings(body_bytes_max=5_000, body_bytes_in_flight_max=29_999)
     opened = Gateway(log, settings=limits, clock=system_clock_us, metrics=Metrics())
     yield opened
     opened.close()
@@ -83,7 +83,7 @@ def test_what_may_be_sent_again_says_when(gateway: Gateway, log: SqliteLog) -> N
             code, status, _ = await refusal(channel, b"\x0a\x05")
             assert (code, status.code, len(status.details)) == (grpc.StatusCode.INVALID_ARGUMENT, 3, 0)
             with gateway.reservation() as held:
-                held.add(29_999)
+                held.add(29_998)
                 busy = await refusal(channel, GOOD)
             log.close()
             away = await refusal(channel, GOOD)
@@ -101,12 +101,15 @@ def test_what_may_be_sent_again_says_when(gateway: Gateway, log: SqliteLog) -> N
 
 
 def test_messages_that_never_come_hold_up_nobody(gateway: Gateway, monkeypatch: pytest.MonkeyPatch) -> None:
-    """A call waits only so long for its message; calls past the bound are told to come again; others are served."""
-    monkeypatch.setattr(otlp_grpc, "RECEIVE_S", 2.0)
-    monkeypatch.setattr(otlp_grpc, "CALLS_MAX", 5)
+    """A call waits only so long for its message; calls past the bound are told to come again; others are served.
+
+    The bound is in bytes: what all calls may bring together is no more than the bodies in flight may.
+    """
+    monkeypatch.setattr(otlp_grpc, "RECEIVE_S", 1.0)
 
     async def scenario() -> None:
         async with listening(gateway) as (listener, channel):
+            assert listener.calls_max * 5_000 <= 29_999
 
             async def silent() -> AsyncIterator[bytes]:
                 await asyncio.sleep(60)

@@ -8,12 +8,15 @@ import time
 import zlib
 from functools import partial
 
+import numpy as np
 import pytest
 
+from tailrace.ingest.syslog.frames import Frames
 from tailrace.listen import appending, udp
 from tailrace.listen.datagrams import Datagrams
-from tailrace.listen.gelf import gelf_udp
+from tailrace.listen.gelf import Assembly, gelf_udp
 from tailrace.listen.syslog import syslog_udp
+from tailrace.ops.metrics import Metrics
 from tests.listen.at_work import Running, run, running, until
 
 MESSAGE = b"<13>Nov 21 10:00:00 host app: %s"
@@ -135,6 +138,24 @@ def test_gelf_plain_compressed_and_in_chunks() -> None:
             assert dropped(server, "gelf_udp", "chunks") == 1
 
     run(test)
+
+
+def test_a_message_that_lacks_a_chunk_is_counted_with_the_next_datagram() -> None:
+    """Be that a chunk or not: an alarm does not wait until somebody sends chunks again."""
+    metrics = Metrics()
+    assembly = Assembly(metrics)
+
+    def came(datagram: bytes, now_s: float) -> float | None:
+        received = appending.Received(
+            Frames(datagram, np.zeros(1, np.int64), np.array([len(datagram)])), ["a"], np.zeros(1, np.int64)
+        )
+        assembly.prepare(received, now_s)
+        labels = {"listener": "gelf_udp", "reason": "chunks"}
+        return metrics.registry.get_sample_value("tailrace_listener_dropped_total", labels)
+
+    assert came(b"\x1e\x0f12345678\x00\x02begun", 0.0) == 0
+    assert came(GELF, 5.0) == 0
+    assert came(GELF, 5.1) == 1
 
 
 def has(server: Running, events: int, letters: int) -> bool:

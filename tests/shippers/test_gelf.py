@@ -67,11 +67,13 @@ class Stored:
 
 
 @pytest.fixture(scope="module")
-def stored(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stored]:
+def stored(tmp_path_factory: pytest.TempPathFactory, certificates: Path) -> Iterator[Stored]:
     """All senders have sent, with the server killed meanwhile. Each is a service of its own."""
     folder = tmp_path_factory.mktemp("gelf")
-    udp, tcp = free_port(), free_port()
+    udp, tcp, tls = free_port(), free_port(), free_port()
     options = [f"listeners.gelf_udp=127.0.0.1:{udp}", f"listeners.gelf_tcp=127.0.0.1:{tcp}"]
+    options += [f"listeners.gelf_tls=127.0.0.1:{tls}", f"listeners.tls_certificate={certificates}/server.pem"]
+    options += [f"listeners.tls_key={certificates}/server.key"]
     server = Server(folder / "data", *(word for option in options for word in ("--set", option)))
     is_back = threading.Event()
     back_file = folder / "back"
@@ -84,7 +86,8 @@ def stored(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stored]:
     with server:
         first_pid = server.pid
         threads = [
-            threading.Thread(target=bursts, args=(handler, is_back)) for handler in handlers(udp, tcp, chunk_size=100)
+            threading.Thread(target=bursts, args=(handler, is_back))
+            for handler in [*handlers(udp, tcp, chunk_size=100), tls_handler(tls, certificates)]
         ]
         threads.append(threading.Thread(target=node))
         with killed_meanwhile(server, after_events=COUNT):
@@ -97,7 +100,7 @@ def stored(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stored]:
             for thread in threads:
                 thread.join()
         assert said, "gelf-pro has failed"
-        names = ["pygelf-udp", "pygelf-tcp", "gelf-pro"]
+        names = ["pygelf-udp", "pygelf-tcp", "pygelf-tls", "gelf-pro"]
         found: dict[str, collections.Counter[int]] = {}
 
         def all_have_sent_their_last() -> bool:
@@ -119,9 +122,21 @@ def handlers(udp: int, tcp: int, *, chunk_size: int) -> list[logging.Handler]:
     exec(block.replace("logging.getLogger()", "logger"), {"logger": logger})
     datagrams, stream = logger.handlers
     datagrams.chunk_size = chunk_size  # type: ignore[attr-defined]
-    # It waits for longer and longer otherwise before it connects again.
-    stream.retryStart, stream.retryMax = 0.1, 0.1  # type: ignore[attr-defined]
-    return [datagrams, stream]
+    return [datagrams, soon_again(stream)]
+
+
+def tls_handler(port: int, certificates: Path) -> logging.Handler:
+    block = configuration("pygelf over TLS").replace("/etc/ssl/certs/tailrace-ca.pem", f"{certificates}/server.pem")
+    block = block.replace("12201", str(port)).replace('"shop"', '"pygelf-tls"')
+    logger = logging.Logger("gelf")
+    exec(block.replace("logging.getLogger()", "logger"), {"logger": logger})
+    return soon_again(logger.handlers[0])
+
+
+def soon_again(handler: logging.Handler) -> logging.Handler:
+    """It waits for longer and longer otherwise before it connects again."""
+    handler.retryStart, handler.retryMax = 0.1, 0.1  # type: ignore[attr-defined]
+    return handler
 
 
 def bursts(handler: logging.Handler, is_back: threading.Event) -> None:
@@ -135,7 +150,7 @@ def bursts(handler: logging.Handler, is_back: threading.Event) -> None:
         time.sleep(_BURST_S)
 
 
-@pytest.mark.parametrize("name", ["pygelf-udp", "pygelf-tcp"])
+@pytest.mark.parametrize("name", ["pygelf-udp", "pygelf-tcp", "pygelf-tls"])
 def test_pygelf(stored: Stored, name: str) -> None:
     """All is there from before the kill and from after the restart, once."""
     counted = stored.numbers[name]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import http.client
 import subprocess
 from collections.abc import Iterator
@@ -68,36 +69,46 @@ def test_a_journal_is_stored_once_over_a_kill(server: Server, journal: Path, tmp
     assert (event["service"], event["level"], event["host"]) == ("sshd", "ERROR", "web-1")
 
 
-def test_a_body_that_never_ends(server: Server, journal: Path) -> None:
-    """Following: entries are stored while the body goes on, and the server stops in time with it."""
+class Body:
+    """Of an upload, a part at a time, after `100 Continue`."""
+
+    def __init__(self, server: Server) -> None:
+        self._connection = http.client.HTTPConnection("127.0.0.1", server.port, timeout=30)
+        self._connection.putrequest("POST", "/upload")
+        self._connection.putheader("content-type", CONTENT_TYPE)
+        self._connection.putheader("transfer-encoding", "chunked")
+        self._connection.putheader("expect", "100-continue")
+        self._connection.endheaders()
+
+    def send(self, part: bytes) -> None:
+        self._connection.send(b"%x\r\n%b\r\n" % (len(part), part))
+
+    def answer(self) -> tuple[int, bytes]:
+        with contextlib.closing(self._connection):
+            answer = self._connection.getresponse()
+            return answer.status, answer.read()
+
+
+def test_entries_are_stored_as_they_come(server: Server, journal: Path) -> None:
+    """From the client that follows and in slow bodies; nobody waits for the rest, and the server stops in time."""
     client = uploading(server, f"--directory={journal}")
     try:
         wait_for_count(server, COUNT)
+        wrong, endless = Body(server), Body(server)
+        wrong.send(entry(COUNT) + entry(COUNT + 1)[:50])
+        wait_for_count(server, COUNT + 1)
+        wrong.send(entry(COUNT + 1)[50:])
+        wait_for_count(server, COUNT + 2)
+        wrong.send(b"not the format\n")
+        wrong.send(b"")
+        status, told = wrong.answer()
+        assert (status, b"Journal Export Format" in told) == (400, True)
+        endless.send(entry(COUNT + 2) + b"MESSAGE=")
+        wait_for_count(server, COUNT + 3)
+        assert numbers(server) == dict.fromkeys(range(COUNT + 3), 1)
         assert client.poll() is None
         assert server.stop() == 0
+        assert endless.answer()[0] == 503
     finally:
         client.kill()
         client.wait()
-
-
-def test_a_slow_body(server: Server) -> None:
-    """Parts of an entry at a time, after `100 Continue`: what is whole is durable, and nobody waits for the rest."""
-    connection = http.client.HTTPConnection("127.0.0.1", server.port, timeout=30)
-    connection.putrequest("POST", "/upload")
-    for name, text in (("content-type", CONTENT_TYPE), ("transfer-encoding", "chunked"), ("expect", "100-continue")):
-        connection.putheader(name, text)
-    connection.endheaders()
-
-    def send(part: bytes) -> None:
-        connection.send(b"%x\r\n%b\r\n" % (len(part), part))
-
-    send(entry(0) + entry(1)[:50])
-    wait_for_count(server, 1)
-    send(entry(1)[50:])
-    wait_for_count(server, 2)
-    send(b"not the format\n")
-    connection.send(b"0\r\n\r\n")
-    answer = connection.getresponse()
-    assert (answer.status, b"Journal Export Format" in answer.read()) == (400, True)
-    assert numbers(server) == {0: 1, 1: 1}
-    connection.close()

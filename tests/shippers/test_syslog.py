@@ -78,23 +78,6 @@ def bursts(say: Say, is_back: threading.Event) -> None:
         time.sleep(_SENDING_S / _BURSTS)
 
 
-@pytest.fixture(scope="module")
-def certificates(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A certificate for localhost, which is its own CA."""
-    folder = tmp_path_factory.mktemp("tls")
-    subprocess.run(
-        [
-            *(program("openssl"), "req", "-x509", "-newkey", "rsa:2048", "-nodes", "-days", "2"),
-            *("-subj", "/CN=localhost", "-addext", "subjectAltName=DNS:localhost"),
-            *("-keyout", "server.key", "-out", "server.pem"),
-        ],
-        cwd=folder,
-        check=True,
-        capture_output=True,
-    )
-    return folder
-
-
 @dataclass(frozen=True)
 class Stored:
     """What is stored of each sender's numbers, and its last event."""

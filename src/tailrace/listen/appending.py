@@ -90,6 +90,7 @@ class Appender:
         self._waiting: deque[Received] = deque()
         self._letters: deque[tuple[str, Rejected]] = deque()
         self._reserved_bytes = 0
+        self._messages = 0
         self._lock = threading.Lock()
         self._task: asyncio.Task[None] | None = None
 
@@ -110,6 +111,7 @@ class Appender:
         if not reserved:
             self._reserve(received.size_bytes)
         self._waiting.append(received)
+        self._messages += len(received.frames)
         self._work()
 
     def add_letter(self, peer: str, rejected: Rejected) -> None:
@@ -127,10 +129,11 @@ class Appender:
         """Give up what is still waiting."""
         if self._task is not None:
             self._task.cancel()
+            self._task = None
             log.warning(
                 "%s: %d messages were read and could not be appended before the end",
                 self._label,
-                sum(len(received.frames) for received in self._waiting),
+                self._messages + len(self._letters),
             )
 
     def _reserve(self, size_bytes: int) -> None:
@@ -158,6 +161,7 @@ class Appender:
                         self._reserve(len(rejected.raw))
                         self._letters.append((peer, rejected))
                     for received in taken:
+                        self._messages -= len(received.frames)
                         self._release(received.size_bytes)
                         if received.sender is not None:
                             received.sender.appended(received.size_bytes)

@@ -1,6 +1,8 @@
-"""GELF over UDP and TCP. Over HTTP it is a route."""
+"""GELF over UDP, TCP and TLS. Over HTTP it is a route."""
 
 from __future__ import annotations
+
+import ssl
 
 import numpy as np
 
@@ -13,6 +15,7 @@ from tailrace.ingest.syslog.frames import Frames
 from tailrace.listen.appending import Appender, DecodeFrames, Received
 from tailrace.listen.framed import FramedListener
 from tailrace.listen.port import Listener
+from tailrace.listen.tls import tls_context
 from tailrace.listen.udp import UdpListener
 from tailrace.ops.metrics import Metrics
 
@@ -20,13 +23,29 @@ from tailrace.ops.metrics import Metrics
 def gelf_udp(address: str, settings: ListenerSettings, gateway: Gateway, metrics: Metrics) -> Listener:
     """A message a datagram, plain or compressed, or in up to 128 chunks."""
     appender = Appender(gateway, _decoder(gateway), name="gelf_udp", content_type=GELF, metrics=metrics)
-    return UdpListener("gelf_udp", address, appender, metrics=metrics, prepare=_Assembly(metrics).prepare)
+    return UdpListener("gelf_udp", address, appender, metrics=metrics, prepare=Assembly(metrics).prepare)
 
 
 def gelf_tcp(address: str, settings: ListenerSettings, gateway: Gateway, metrics: Metrics) -> Listener:
     """Messages that end at a NUL, or at a line feed."""
+    return _tcp("gelf_tcp", address, settings, gateway, metrics, None)
+
+
+def gelf_tls(address: str, settings: ListenerSettings, gateway: Gateway, metrics: Metrics) -> Listener:
+    """The same over TLS. Raises `Stop` when the certificate, the key or the clients' CA is not right."""
+    return _tcp("gelf_tls", address, settings, gateway, metrics, tls_context("gelf_tls", settings))
+
+
+def _tcp(
+    name: str,
+    address: str,
+    settings: ListenerSettings,
+    gateway: Gateway,
+    metrics: Metrics,
+    tls: ssl.SSLContext | None,
+) -> Listener:
     return FramedListener(
-        "gelf_tcp",
+        name,
         address,
         GelfFramer,
         _decoder(gateway),
@@ -34,10 +53,11 @@ def gelf_tcp(address: str, settings: ListenerSettings, gateway: Gateway, metrics
         gateway=gateway,
         connections_max=settings.connections_max,
         metrics=metrics,
+        tls=tls,
     )
 
 
-class _Assembly:
+class Assembly:
     """Datagrams to messages. One thread."""
 
     def __init__(self, metrics: Metrics) -> None:
@@ -59,6 +79,7 @@ class _Assembly:
             if message:
                 messages.append(message)
                 peer_of.append(peer)
+        self._chunks.give_up(now_s)
         self._dropped.inc(self._chunks.dropped - self._counted)
         self._counted = self._chunks.dropped
         if not messages:

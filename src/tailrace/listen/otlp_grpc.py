@@ -5,8 +5,9 @@ generated classes. Other services are UNIMPLEMENTED. What may be sent again has 
 gives the events up.
 
 gRPC gives a message only when all of it is there. So that one that never ends holds up nobody, the method is served
-as if it had a stream of messages: each call waits for its own, for RECEIVE_S at most, and CALLS_MAX may wait or be
-worked on at once.
+as if it had a stream of messages: each call waits for its own, for RECEIVE_S at most. Nobody here can say no before
+it is in memory. So no more calls wait or are worked on at once than `ingest.body_bytes_in_flight_max` has room for,
+each with the largest message; one past that is refused unread.
 """
 
 from __future__ import annotations
@@ -31,9 +32,9 @@ from tailrace.ops.metrics import Metrics
 METHOD = "/opentelemetry.proto.collector.logs.v1.LogsService/Export"
 
 MESSAGE_BYTES_MAX = 4 * MIB
-"""gRPC's usual bound. Messages are in memory before anybody here can say no: this, times CALLS_MAX, is what a hostile
-crowd can claim."""
+"""gRPC's usual bound."""
 CALLS_MAX = 256
+"""Of small messages, where the settings have room for more."""
 RECEIVE_S = 20.0
 """A message of the largest size takes a slow line that long."""
 HANDSHAKE_S = 10
@@ -56,6 +57,9 @@ class OtlpGrpc:
         self._address = address
         self._gateway = gateway
         self._metrics = metrics
+        limits = gateway.limits
+        self._bytes_max = min(limits.body_bytes_max, MESSAGE_BYTES_MAX)
+        self.calls_max = max(1, min(limits.body_bytes_in_flight_max // self._bytes_max, CALLS_MAX))
         self.calls = 0
         """Those that wait for their message or are worked on."""
         self._server: grpc.aio.Server | None = None
@@ -63,11 +67,10 @@ class OtlpGrpc:
         """Where it listens; known once it has started."""
 
     async def start(self) -> None:
-        bytes_max = min(self._gateway.limits.body_bytes_max, MESSAGE_BYTES_MAX)
         server = grpc.aio.server(
             options=[
-                ("grpc.max_receive_message_length", bytes_max),
-                ("grpc.max_concurrent_streams", CALLS_MAX),
+                ("grpc.max_receive_message_length", self._bytes_max),
+                ("grpc.max_concurrent_streams", self.calls_max),
                 ("grpc.max_connection_idle_ms", IDLE_S * 1000),
                 ("grpc.server_handshake_timeout_ms", HANDSHAKE_S * 1000),
                 # Else two servers would share the port without a word.
@@ -92,8 +95,8 @@ class OtlpGrpc:
     async def _export(self, messages: AsyncIterator[bytes], context: Any) -> bytes:
         self.calls += 1
         try:
-            if self.calls > CALLS_MAX:
-                raise SlowDown(f"more than {CALLS_MAX} calls at once; send again in a moment")
+            if self.calls > self.calls_max:
+                raise SlowDown(f"more than {self.calls_max} calls at once; send again in a moment")
             message = await _first(messages)
             with self._gateway.reservation() as reservation:
                 reservation.add(len(message))

@@ -3,19 +3,18 @@
 from __future__ import annotations
 
 import ssl
-from pathlib import Path
 
 from tailrace.config import ListenerSettings
-from tailrace.errors import Stop
 from tailrace.ingest.decoded import Decoded
 from tailrace.ingest.gateway import Gateway
 from tailrace.ingest.syslog.decode import SYSLOG, decode_frames, without_ends
 from tailrace.ingest.syslog.frames import Framer, Frames
 from tailrace.ingest.syslog.time import read_zone
-from tailrace.kernels import syslog as kernels
+from tailrace.kernels.syslog import read as kernels
 from tailrace.listen.appending import Appender, DecodeFrames, Received
 from tailrace.listen.framed import FramedListener
 from tailrace.listen.port import Listener
+from tailrace.listen.tls import tls_context
 from tailrace.listen.udp import UdpListener
 from tailrace.ops.metrics import Metrics
 
@@ -37,46 +36,8 @@ def syslog_tcp(address: str, settings: ListenerSettings, gateway: Gateway, metri
 
 
 def syslog_tls(address: str, settings: ListenerSettings, gateway: Gateway, metrics: Metrics) -> Listener:
-    """The same over TLS 1.2 or later. Raises `Stop` when the certificate, the key or the client's CA is not right."""
-    return _tcp("syslog_tls", address, settings, gateway, metrics, tls_context(settings))
-
-
-def tls_context(settings: ListenerSettings) -> ssl.SSLContext:
-    """Raises `Stop`, which names the setting and the file."""
-    certificate, key, client_ca = settings.tls_certificate, settings.tls_key, settings.tls_client_ca
-    if certificate is None:
-        raise Stop("listeners.syslog_tls needs a certificate: set listeners.tls_certificate to a PEM file")
-    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-    context.minimum_version = ssl.TLSVersion.TLSv1_2
-    # Senders of syslog never read. One that closes with a ticket unread resets the connection, and with it the last
-    # messages that it has sent.
-    context.num_tickets = 0
-    for name, file in (("tls_certificate", certificate), ("tls_key", key), ("tls_client_ca", client_ca)):
-        _check_file(name, file)
-    try:
-        # A key with a password would ask for it on the terminal.
-        context.load_cert_chain(certificate, key, password=lambda: "")
-    except (OSError, ValueError) as error:
-        raise Stop(
-            f"listeners.tls_certificate = {certificate} and listeners.tls_key = {key or certificate} are not a "
-            f"certificate and its key without a password: {error}"
-        ) from error
-    if client_ca is not None:
-        try:
-            context.load_verify_locations(client_ca)
-        except (OSError, ValueError) as error:
-            raise Stop(f"listeners.tls_client_ca = {client_ca} holds no certificates: {error}") from error
-        context.verify_mode = ssl.CERT_REQUIRED
-    return context
-
-
-def _check_file(name: str, file: Path | None) -> None:
-    if file is None:
-        return
-    try:
-        file.read_bytes()
-    except OSError as error:
-        raise Stop(f"listeners.{name} = {file} cannot be read: {error.strerror}") from error
+    """The same over TLS. Raises `Stop` when the certificate, the key or the clients' CA is not right."""
+    return _tcp("syslog_tls", address, settings, gateway, metrics, tls_context("syslog_tls", settings))
 
 
 def _tcp(

@@ -11,19 +11,16 @@ import contextlib
 import logging
 import socket
 import ssl
-from asyncio.sslproto import SSLProtocol
 from collections.abc import Awaitable, Callable
 from typing import cast
 
 from tailrace.errors import Stop
 from tailrace.listen.open_files import open_files_max
+from tailrace.listen.tls import TlsProtocol
 from tailrace.ops.metrics import Metrics
 
 # Reading, decoding and appending what was read ends within this time, or is left.
 STOP_S = 3.0
-
-# Whoever opens a TLS connection and then says nothing holds some 100 KB.
-_HANDSHAKE_S = 10
 
 # Waiting to be accepted; what a burst of clients after a restart needs.
 _BACKLOG = 1024
@@ -60,8 +57,12 @@ class Connection(asyncio.Protocol):
         """Read no more, see that what was read is appended and answered, and close. Has STOP_S."""
         self.transport.close()
 
+    def abort(self) -> None:
+        """There is no more time."""
+        self.transport.abort()
 
-Serve = Callable[[asyncio.StreamReader, asyncio.StreamWriter], Awaitable[None]]
+
+Serve = Callable[["StreamConnection", asyncio.StreamReader, asyncio.StreamWriter], Awaitable[None]]
 
 
 class StreamConnection(Connection):
@@ -79,6 +80,7 @@ class StreamConnection(Connection):
         self._streams: asyncio.StreamReaderProtocol | None = None
         self._reader: asyncio.StreamReader | None = None
         self._task: asyncio.Task[None] | None = None
+        self._finishing = False
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         super().connection_made(transport)
@@ -92,7 +94,10 @@ class StreamConnection(Connection):
         self._task = loop.create_task(self._run(self._reader, writer))
 
     def data_received(self, data: bytes) -> None:
-        if self._streams is not None:
+        if self._finishing:
+            # The reader goes on by itself when it has room again.
+            self.transport.pause_reading()
+        elif self._streams is not None:
             self._streams.data_received(data)
 
     def eof_received(self) -> bool:
@@ -108,12 +113,17 @@ class StreamConnection(Connection):
             self._streams.resume_writing()
 
     def connection_lost(self, error: Exception | None) -> None:
-        super().connection_lost(error)
-        if self._streams is not None:
-            self._streams.connection_lost(error)
+        if self._streams is None or self._task is None:
+            super().connection_lost(error)
+            return
+        # After a reset too, what had come before is read.
+        self._streams.connection_lost(None)
+        # Until then it takes room, and is waited for at the end.
+        self._task.add_done_callback(lambda _: self._listener.closed(self))
 
     async def finish(self) -> None:
         if self._reader is not None and self._task is not None:
+            self._finishing = True
             with contextlib.suppress(RuntimeError):
                 self.transport.pause_reading()
             if not self._reader.at_eof():
@@ -121,9 +131,14 @@ class StreamConnection(Connection):
             await asyncio.wait([self._task])
         self.transport.close()
 
+    def abort(self) -> None:
+        super().abort()
+        if self._task is not None:
+            self._task.cancel()
+
     async def _run(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         try:
-            await self._serve(reader, writer)
+            await self._serve(self, reader, writer)
         except (ConnectionError, asyncio.IncompleteReadError):
             pass
         except Exception:
@@ -151,6 +166,7 @@ class TcpListener:
         self.name = name
         self.label = name.replace("_", " ")
         self.connections: set[Connection] = set()
+        self._tls_count = 0
         self._connect = connect
         self._connections_max = connections_max
         self._tls = tls
@@ -176,22 +192,23 @@ class TcpListener:
             for each in late:
                 each.cancel()
         for connection in list(self.connections):
-            connection.transport.abort()
+            connection.abort()
 
     def _protocol(self) -> asyncio.BaseProtocol:
         connection = self._connect(self)
         if self._tls is None:
             return connection
-        # Not uvloop's own TLS: that throws away what it holds of a connection that is not read from when the other
-        # side closes it.
-        return SSLProtocol(
-            asyncio.get_running_loop(),
-            connection,
-            self._tls,
-            None,  # type: ignore[arg-type] # nobody waits for the handshake
-            server_side=True,
-            ssl_handshake_timeout=_HANDSHAKE_S,
-        )
+        return TlsProtocol(connection, self._tls, made=self._tls_made, lost=self._tls_lost)
+
+    def _tls_made(self, transport: asyncio.BaseTransport) -> None:
+        # Before its handshake is done, or nobody would count those that never do one.
+        self._tls_count += 1
+        if self._tls_count > self._connections_max:
+            self._refused.inc()
+            cast(asyncio.Transport, transport).abort()
+
+    def _tls_lost(self) -> None:
+        self._tls_count -= 1
 
     def opened(self, connection: Connection) -> None:
         """Called by a connection that is made; one too many is closed at once, and counted."""
@@ -220,6 +237,8 @@ def bind(address: str, kind: socket.SocketKind, name: str) -> socket.socket:
     try:
         if kind == socket.SOCK_STREAM:
             bound.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            # Its connections have it too. A client that is switched off ends nothing by itself.
+            bound.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
         bound.bind((host, int(port)))
         if kind == socket.SOCK_STREAM:
             # Two sockets may be bound to one port, and only one may listen.

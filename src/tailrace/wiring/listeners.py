@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from importlib import import_module
 
 from tailrace.config import ListenerSettings
 from tailrace.ingest.gateway import Gateway
@@ -13,66 +14,28 @@ Make = Callable[[str, ListenerSettings, Gateway, Metrics], Listener]
 """Takes the address, HOST:PORT. Raises `Stop` for settings that cannot be right, such as a certificate that is not
 there."""
 
-
-def _forward(address: str, settings: ListenerSettings, gateway: Gateway, metrics: Metrics) -> Listener:
-    from tailrace.listen.forward import forward
-
-    return forward(address, settings, gateway, metrics)
-
-
-def _otlp_grpc(address: str, settings: ListenerSettings, gateway: Gateway, metrics: Metrics) -> Listener:
-    from tailrace.listen.otlp_grpc import OtlpGrpc
-
-    return OtlpGrpc(address, settings, gateway, metrics)
-
-
-def _syslog_udp(address: str, settings: ListenerSettings, gateway: Gateway, metrics: Metrics) -> Listener:
-    from tailrace.listen.syslog import syslog_udp
-
-    return syslog_udp(address, settings, gateway, metrics)
-
-
-def _syslog_tcp(address: str, settings: ListenerSettings, gateway: Gateway, metrics: Metrics) -> Listener:
-    from tailrace.listen.syslog import syslog_tcp
-
-    return syslog_tcp(address, settings, gateway, metrics)
-
-
-def _syslog_tls(address: str, settings: ListenerSettings, gateway: Gateway, metrics: Metrics) -> Listener:
-    from tailrace.listen.syslog import syslog_tls
-
-    return syslog_tls(address, settings, gateway, metrics)
-
-
-def _gelf_udp(address: str, settings: ListenerSettings, gateway: Gateway, metrics: Metrics) -> Listener:
-    from tailrace.listen.gelf import gelf_udp
-
-    return gelf_udp(address, settings, gateway, metrics)
-
-
-def _gelf_tcp(address: str, settings: ListenerSettings, gateway: Gateway, metrics: Metrics) -> Listener:
-    from tailrace.listen.gelf import gelf_tcp
-
-    return gelf_tcp(address, settings, gateway, metrics)
-
-
-_MAKERS: dict[str, Make] = {
-    "syslog_udp": _syslog_udp,
-    "syslog_tcp": _syslog_tcp,
-    "syslog_tls": _syslog_tls,
-    "gelf_udp": _gelf_udp,
-    "gelf_tcp": _gelf_tcp,
-    "otlp_grpc": _otlp_grpc,
-    "forward": _forward,
+MAKERS = {
+    "syslog_udp": "syslog.syslog_udp",
+    "syslog_tcp": "syslog.syslog_tcp",
+    "syslog_tls": "syslog.syslog_tls",
+    "gelf_udp": "gelf.gelf_udp",
+    "gelf_tcp": "gelf.gelf_tcp",
+    "gelf_tls": "gelf.gelf_tls",
+    "otlp_grpc": "otlp_grpc.OtlpGrpc",
+    "forward": "forward.forward",
+    "forward_tls": "forward.forward_tls",
 }
-"""By the setting that holds the address. Each imports its module when it is called: most servers need none."""
+"""A `Make` in `tailrace.listen`, by the setting that holds the address. Its module is imported when it is asked for:
+most servers need none."""
 
 
 def listeners(settings: ListenerSettings, gateway: Gateway, metrics: Metrics) -> Sequence[Listener]:
     """Those that have an address; none is started yet."""
-    addresses = {name: getattr(settings, name) for name in _MAKERS}
-    return [
-        _MAKERS[name](address, settings, gateway, metrics)
-        for name, address in addresses.items()
-        if address is not None
-    ]
+    addresses = {name: getattr(settings, name) for name in MAKERS}
+    return [maker(name)(address, settings, gateway, metrics) for name, address in addresses.items() if address]
+
+
+def maker(name: str) -> Make:
+    module, _, attribute = MAKERS[name].partition(".")
+    make: Make = getattr(import_module(f"tailrace.listen.{module}"), attribute)
+    return make

@@ -6,11 +6,12 @@
     CompressedPackedForward   the same, with options {"compressed": "gzip" or "zstd"}
 
 Options may be missing. Fluent Bit's entries are `[[time, metadata], record]`. What an event means is in
-`kernels/msgpack_json.py`.
+`kernels/msgpack/lines.py`.
 """
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -21,9 +22,21 @@ from tailrace.ingest.compression import decompress
 from tailrace.ingest.decoded import Decoded
 from tailrace.ingest.forward.entries import TAG_BYTES_MAX, Bytes, EntryReader
 from tailrace.ingest.forward.slow import Pairs, unpack
-from tailrace.kernels.msgpack_walk import skip_values
+from tailrace.kernels.msgpack.walk import skip_values
 
 _ENTRY = b"\x92"
+
+
+@dataclass(frozen=True, slots=True)
+class Chunk:
+    """What a sender waits for the acknowledgement of: `id`, and what has it.
+
+    An id alone does not tell chunks apart: Fluent Bit's are digests of the entries without their tag, and all alike
+    where each entry is a message. So `of` is the tag, and there the time and the record too.
+    """
+
+    id: bytes
+    of: bytes
 
 
 def decode_forward(body: bytes, *, limits: IngestSettings, now_us: int) -> Decoded:
@@ -63,19 +76,24 @@ def starts_message(first: int) -> bool:
     return 0x90 <= first <= 0x9F
 
 
-def chunk_of(message: bytes) -> bytes | None:
-    """The id of a whole message's chunk, where its sender waits for an acknowledgement."""
+def chunk_of(message: bytes) -> Chunk | None:
+    """The chunk of a whole message, where its sender waits for an acknowledgement."""
     if message[:1] == b"\x93" and 0xA0 <= message[1] <= 0xBF and not _holds_entries(message[2 + (message[1] & 0x1F)]):
         return None  # [tag, time, record], as small loggers send thousands of
     places = _elements(np.frombuffer(message, np.uint8), 0, len(message))
-    if len(places) < 3 or (len(places) == 3 and not _holds_entries(message[places[1]])):
+    if len(places) < 3:
+        return None
+    has_entries = _holds_entries(message[places[1]])
+    if len(places) == 3 and not has_entries:
         return None
     try:
         options = unpack(message[places[-1] :])
     except ValueError:
         return None
     found = [value for key, value in options if key == b"chunk"] if isinstance(options, Pairs) else []
-    return found[-1] if found and isinstance(found[-1], bytes) else None
+    if not found or not isinstance(found[-1], bytes):
+        return None
+    return Chunk(found[-1], message[: places[1] if has_entries else places[-1]])
 
 
 def _read_message(reader: EntryReader, body: bytes, d: Bytes, begin: int, end: int, limits: IngestSettings) -> None:

@@ -18,7 +18,7 @@ from tailrace.errors import TooLarge
 from tailrace.ingest.decoded import Decoded, Rejected
 from tailrace.ingest.forward.slow import float_texts, slow_line
 from tailrace.ingest.json_lines import JsonLines
-from tailrace.kernels.msgpack_json import (
+from tailrace.kernels.msgpack.lines import (
     BROKEN,
     ENTRY_BYTES,
     FLOAT_BYTES,
@@ -28,7 +28,7 @@ from tailrace.kernels.msgpack_json import (
     write_floats,
     write_messages,
 )
-from tailrace.kernels.ndjson_bytes import WIDTH
+from tailrace.kernels.simd import WIDTH
 
 TAG_BYTES_MAX = 1024
 """A tag is repeated in each event of its message; a longer one would make a small message a large one."""
@@ -57,20 +57,29 @@ class EntryReader:
         self._limits = limits
         self._lines = JsonLines(limits, now_us)
         self._json_bytes = 0
+        self._piece: _Piece | None = None
+        # Lines are decoded many at a time: a message may have one entry.
+        self._pending: list[bytes] = []
+        self._pending_bytes = 0
+        self._pending_entries = 0
+        self._pending_rejected: list[Rejected] = []
 
     def decoded(self) -> Decoded:
+        self._decode()
         return self._lines.decoded()
 
     def reject(self, reason: str, raw: bytes) -> None:
         """One more entry, which is none."""
         if len(raw) > BROKEN_BYTES_MAX:
             reason = f"{reason}; the first {BROKEN_BYTES_MAX:,} of its {len(raw):,} bytes are kept"
-        self._lines.reject(reason, raw[:BROKEN_BYTES_MAX])
+        self._pending_entries += 1
+        self._pending.append(b"\n")
+        self._pending_rejected.append(Rejected(self._pending_entries, reason, raw[:BROKEN_BYTES_MAX]))
 
     def read_entries(self, d: Bytes, begin: int, end: int, tag: bytes) -> None:
         """All of `d[begin:end]`, entries one behind the other. What is not MessagePack ends it, and is rejected."""
         tags = np.frombuffer(tag, np.uint8)
-        piece = _Piece(end - begin, self._limits)
+        piece = self._piece_for(end - begin)
         while begin < end:
             ending, begin, *counts = write_entries(
                 d, begin, end, tags, 0, len(tag), piece.lines, self._limits.line_bytes_max, piece.others, piece.stack,
@@ -83,7 +92,7 @@ class EntryReader:
 
     def read_messages(self, d: Bytes, begin: int, end: int) -> int:
         """The simple messages `[tag, time, record]` at `begin`; returns where something else starts."""
-        piece = _Piece(end - begin, self._limits)
+        piece = self._piece_for(end - begin)
         while begin < end:
             ending, begin, *counts = write_messages(
                 d, begin, end, piece.lines, self._limits.line_bytes_max, piece.others, piece.stack,
@@ -99,9 +108,8 @@ class EntryReader:
             return
         piece.put_floats(counts.floats)
         lines = piece.lines[: counts.line_bytes].tobytes()
-        rejected: list[Rejected] = []
         if counts.left_out:
-            lines = self._with_slow_lines(d, lines, piece.others[: counts.left_out], tags, prefix, rejected)
+            lines = self._with_slow_lines(d, lines, piece.others[: counts.left_out], tags, prefix)
         self._json_bytes += len(lines)
         bytes_max = JSON_GROWTH_MAX * self._limits.body_bytes_max
         if self._json_bytes > bytes_max:
@@ -109,12 +117,26 @@ class EntryReader:
                 f"the message's events are larger than {bytes_max:,} bytes as JSON, {JSON_GROWTH_MAX} times "
                 "ingest.body_bytes_max; send smaller chunks"
             )
-        self._lines.add_lines(lines, counts.entries, rejected)
+        self._pending.append(lines)
+        self._pending_bytes += len(lines)
+        self._pending_entries += counts.entries
+        if self._pending_bytes > _PIECE_BYTES:
+            self._decode()
 
-    def _with_slow_lines(
-        self, d: Bytes, lines: bytes, others: Integers, tags: Bytes, prefix: bytes, rejected: list[Rejected]
-    ) -> bytes:
-        """The lines with those of the entries that the kernel left out in their places; empty ones for `rejected`."""
+    def _decode(self) -> None:
+        if not self._pending:
+            return
+        self._lines.add_lines(b"".join(self._pending), self._pending_entries, self._pending_rejected)
+        self._pending, self._pending_rejected = [], []
+        self._pending_bytes = self._pending_entries = 0
+
+    def _piece_for(self, size: int) -> _Piece:
+        if self._piece is None or self._piece.size < min(size, _PIECE_BYTES):
+            self._piece = _Piece(size, self._limits)
+        return self._piece
+
+    def _with_slow_lines(self, d: Bytes, lines: bytes, others: Integers, tags: Bytes, prefix: bytes) -> bytes:
+        """The lines with those of the entries that the kernel left out in their places; empty ones for no entries."""
         pieces: list[bytes] = []
         written = 0
         for begin, end, place, number, tag, tag_end in others.tolist():
@@ -129,7 +151,7 @@ class EntryReader:
                 depth_max = self._limits.nesting_max + 1
                 pieces.append(slow_line(entry, tags[tag:tag_end].tobytes(), depth_max=depth_max))
             except ValueError as error:
-                rejected.append(Rejected(number + 1, str(error), entry))
+                self._pending_rejected.append(Rejected(self._pending_entries + number + 1, str(error), entry))
             pieces.append(b"\n")
         pieces.append(lines[written:])
         return b"".join(pieces)
@@ -148,6 +170,7 @@ class _Piece:
     """The kernel's buffers, for as many bytes of entries as are left. What is not written to is never touched."""
 
     def __init__(self, size: int, limits: IngestSettings) -> None:
+        self.size = size
         largest = GROWTH_MAX * (limits.line_bytes_max + TAG_BYTES_MAX) + ENTRY_BYTES + WIDTH
         # Entries of this body at the least of their sizes, or what every piece may have.
         entries_max = min(size, _OTHERS_MAX)

@@ -6,8 +6,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from tailrace.ingest.forward.decode import chunk_of, starts_message
-from tailrace.kernels.msgpack_walk import BROKEN, skip_values
+from tailrace.ingest.forward.decode import Chunk, chunk_of, starts_message
+from tailrace.kernels.msgpack.walk import BROKEN, skip_values
 
 CHUNKS_MAX = 64
 """So many chunks are appended at once; each is a record of the log of its own."""
@@ -15,10 +15,10 @@ CHUNKS_MAX = 64
 
 @dataclass(frozen=True, slots=True)
 class Unit:
-    """Whole messages that are appended together: one with a chunk's id, or a run of those without."""
+    """Whole messages that are appended together: one that is a chunk, or a run of those without."""
 
     body: bytes
-    chunk: bytes | None
+    chunk: Chunk | None
 
 
 @dataclass(frozen=True, slots=True)

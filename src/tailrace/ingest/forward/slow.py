@@ -1,4 +1,4 @@
-"""One entry of Fluent's forward protocol in plain Python: its JSON line, and the oracle of `kernels/msgpack_json.py`.
+"""One entry of Fluent's forward protocol in plain Python: its JSON line, and the oracle of `kernels/msgpack/`.
 
 The kernel writes nearly all lines; the rest comes here one by one.
 

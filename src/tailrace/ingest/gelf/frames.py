@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 import numpy as np
 
 from tailrace.config import IngestSettings
-from tailrace.errors import BadInput
+from tailrace.errors import BadInput, TooLarge
 from tailrace.ingest.compression import decompress
 from tailrace.ingest.decoded import Decoded, Rejected
 from tailrace.ingest.gelf.decode import decode_gelf_lines, lines_of_frames
@@ -30,6 +30,9 @@ _SETS_BYTES_MAX = 16 << 20
 # What stands for a message that cannot be read: JSON, and no event.
 _NOTHING = b"null"
 
+_NUL, _LF = b"\0", b"\n"
+_BLANK = b" \t\r\n\0"
+
 _GZIP_MAGIC = b"\x1f\x8b"
 _ZLIB_FIRST = 0x78
 
@@ -46,23 +49,31 @@ def decode_gelf_frames(frames: Frames, *, limits: IngestSettings, now_us: int) -
             refused[number] = str(error)
             document = b""
         # An empty line would have no number, and the ends of lines are those of messages here.
-        documents.append(lines_of_frames(document.replace(b"\0", b" ")).strip(b" ") or _NOTHING)
+        documents.append(lines_of_frames(document.replace(b"\0", b" ")).strip(b" \t") or _NOTHING)
     decoded = decode_gelf_lines(b"\n".join(documents), limits=limits, now_us=now_us)
     return Decoded(decoded.events, [_told(each, frames, refused, limits) for each in decoded.rejected])
 
 
 def inflate(raw: bytes, *, bytes_max: int) -> bytes:
     """The JSON of one message. Raises `BadInput` when it is damaged, or more than `bytes_max`."""
+    encoding = None
     if raw.startswith(_GZIP_MAGIC):
-        return decompress(raw, "gzip", bytes_max=bytes_max)
+        encoding = "gzip"
     # zlib's second byte makes a multiple of 31 of both (RFC 1950, 2.2).
-    if len(raw) > 1 and raw[0] == _ZLIB_FIRST and (raw[0] << 8 | raw[1]) % 31 == 0:
-        return decompress(raw, "deflate", bytes_max=bytes_max)
-    return raw
+    elif len(raw) > 1 and raw[0] == _ZLIB_FIRST and (raw[0] << 8 | raw[1]) % 31 == 0:
+        encoding = "deflate"
+    if encoding is None:
+        return raw
+    try:
+        return decompress(raw, encoding, bytes_max=bytes_max)
+    except TooLarge:
+        raise TooLarge(
+            f"the message is larger than {bytes_max:,} bytes after decompression (ingest.line_bytes_max)"
+        ) from None
 
 
 def _told(rejected: Rejected, frames: Frames, refused: dict[int, str], limits: IngestSettings) -> Rejected:
-    if rejected.line not in refused and rejected.raw != _NOTHING:
+    if rejected.raw != _NOTHING:
         return rejected
     place = rejected.line - 1
     start = int(frames.starts[place])
@@ -92,7 +103,7 @@ class Chunks:
 
         Chunks of several senders never make one message.
         """
-        self._forget(now_s)
+        self.give_up(now_s)
         sequence, count = (datagram[10], datagram[11]) if len(datagram) >= _CHUNK_HEADER_BYTES else (0, 0)
         if not 0 < count <= CHUNKS_MAX or sequence >= count:
             self.dropped += 1
@@ -115,7 +126,8 @@ class Chunks:
         self._take(name)
         return b"".join(known.parts[index] for index in range(count))
 
-    def _forget(self, now_s: float) -> None:
+    def give_up(self, now_s: float) -> None:
+        """Messages that lack a chunk for too long."""
         while self._sets:
             name, oldest = next(iter(self._sets.items()))
             if now_s - oldest.begun_s <= _CHUNKS_WITHIN_S:
@@ -140,8 +152,10 @@ class GelfFramer:
     def __init__(self, bytes_max: int) -> None:
         self._bytes_max = bytes_max
         self._begun = bytearray()
-        self._end: int | None = None
+        self._end: bytes | None = None
+        """None until it is known."""
         self._skip = False
+        """Whether to pass over all up to an end: the rest of a message that was too long."""
 
     @property
     def begun_bytes(self) -> int:
@@ -149,20 +163,13 @@ class GelfFramer:
 
     def feed(self, data: bytes) -> Frames | None:
         """The messages that `data` completes; None where there is none."""
-        if self._end is None:
-            data = self.rest() + data
-            self._end = self._learn_end(data)
-        end = b"\0" if self._end is None else bytes([self._end])
         if self._skip:
-            place = data.find(end)
-            if place < 0:
-                return None
-            self._skip = False
-            data = data[place + 1 :]
-        last = data.rfind(end)
+            data = self._after_skipped(data)
+        if self._end is None:
+            data = self._learn_end(data)
         frames = None
-        if last >= 0:
-            frames = self._cut(self.rest() + data[: last + 1], end[0])
+        if self._end is not None and (last := data.rfind(self._end)) >= 0:
+            frames = self._cut(self.rest() + data[: last + 1], self._end)
             data = data[last + 1 :]
         self._begun += data
         if len(self._begun) <= self._bytes_max:
@@ -176,7 +183,7 @@ class GelfFramer:
     def end(self) -> tuple[Frames | None, bytes]:
         """What a connection leaves: a last message that lacks its end."""
         rest = self.rest()
-        return (self._cut(rest + b"\0", 0) if rest else None), b""
+        return (self._cut(rest + _NUL, _NUL) if rest else None), b""
 
     def rest(self) -> bytes:
         """What is begun; it is then no longer held."""
@@ -184,21 +191,36 @@ class GelfFramer:
         self._begun.clear()
         return rest
 
-    def _learn_end(self, data: bytes) -> int | None:
-        line, found, _ = data.partition(b"\n")
-        if b"\0" in line:
-            return 0
-        looked_at = line.strip()
-        if found and looked_at.startswith(b"{") and looked_at.endswith(b"}"):
-            return 0x0A
-        return 0 if b"\0" in data or len(data) > self._bytes_max else None
+    def _learn_end(self, data: bytes) -> bytes:
+        """Returns what to go on with: with the first end, all that has come."""
+        if _NUL not in data and _LF not in data:
+            return data
+        # Blank lines tell nothing.
+        data = (self.rest() + data).lstrip()
+        line, found, _ = data.partition(_LF)
+        is_object = line.startswith(b"{") and line.rstrip().endswith(b"}")
+        if _NUL in line or (found and not is_object):
+            self._end = _NUL
+        elif found:
+            self._end = _LF
+        return data
 
-    def _cut(self, data: bytes, end: int) -> Frames | None:
-        ends = np.flatnonzero(np.frombuffer(data, np.uint8) == end)
+    def _after_skipped(self, data: bytes) -> bytes:
+        ends = (_NUL, _LF) if self._end is None else (self._end,)
+        places = [place for end in ends if (place := data.find(end)) >= 0]
+        if not places:
+            return b""
+        self._skip = False
+        return data[min(places) + 1 :]
+
+    def _cut(self, data: bytes, end: bytes) -> Frames | None:
+        ends = np.flatnonzero(np.frombuffer(data, np.uint8) == end[0])
         starts = np.zeros(len(ends), np.int64)
         starts[1:] = ends[:-1] + 1
-        # A NUL may be followed by a line feed, and lines by blank ones.
-        full = np.array([bool(data[a:b].strip()) for a, b in zip(starts.tolist(), ends.tolist(), strict=True)], bool)
+        # A NUL may be followed by a line feed, a line feed by a NUL, and lines by blank ones.
+        full = np.array(
+            [bool(data[a:b].strip(_BLANK)) for a, b in zip(starts.tolist(), ends.tolist(), strict=True)], bool
+        )
         starts, ends = starts[full], np.minimum(ends[full], starts[full] + self._bytes_max + 1)
         return Frames(data, starts, ends) if len(starts) else None
 

@@ -20,7 +20,7 @@ from tailrace.ingest.syslog.slow import read_message
 from tailrace.ingest.syslog.time import AHEAD_MAX_US, civil_us, utc_of_civil, year_of
 from tailrace.ingest.text.syslog import FACILITIES
 from tailrace.ingest.timestamps import believable_us
-from tailrace.kernels.syslog import Bounds, Parsed, parse
+from tailrace.kernels.syslog.read import Bounds, Parsed, parse
 from tailrace.model.batch import EVENT_SCHEMA, TIMESTAMP, empty_batch
 from tailrace.model.level import level_of
 
@@ -108,7 +108,13 @@ def _parse(
     earliest_us, latest_us = believable_us(limits, now_us)
     now_civil_us = civil_us(now_us, zone)
     bounds = Bounds(
-        now_us, earliest_us, latest_us, year_of(now_civil_us), now_civil_us + AHEAD_MAX_US, limits.fields_max
+        now_us,
+        earliest_us,
+        latest_us,
+        ahead_us=now_civil_us - now_us,
+        this_year=year_of(now_civil_us),
+        latest_civil_us=now_civil_us + AHEAD_MAX_US,
+        fields_max=limits.fields_max,
     )
     return parse(data, starts, ends, bounds, FACILITIES)
 

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
-from tailrace.kernels.syslog_frames import scan_frames
+from tailrace.kernels.syslog.frames import scan_frames
 
 # "4294967295 <": the longest that may stand in front of a message.
 _COUNT_BYTES_MAX = 12

@@ -1,4 +1,4 @@
-"""One syslog message in plain Python: what it means, and the oracle of the kernel in `kernels/syslog_parse.py`.
+"""One syslog message in plain Python: what it means, and the oracle of the kernel in `kernels/syslog/parse.py`.
 
     RFC 5424   <34>1 2003-10-11T22:14:15.003Z host app 8710 ID47 [ids a="1"] text
     RFC 3164   <34>Oct 11 22:14:15 host app[8710]: text

@@ -28,6 +28,8 @@ _QUARTER_US = 900_000_000
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _MICROSECOND = timedelta(microseconds=1)
+# A leap second may be told of the last day that there is.
+_LAST_US = (datetime.max.replace(tzinfo=UTC) - _EPOCH) // _MICROSECOND
 _OFFSET = re.compile(r"([+-])(\d\d):?(\d\d)", re.ASCII)
 
 
@@ -54,7 +56,7 @@ def civil_us(time_us: int, zone: tzinfo) -> int:
 
 def utc_us(civil: int, zone: tzinfo) -> int:
     """When clocks in `zone` show this; of an hour that comes twice, the first."""
-    return (_wall(civil).replace(tzinfo=zone) - _EPOCH) // _MICROSECOND
+    return (_wall(min(civil, _LAST_US)).replace(tzinfo=zone) - _EPOCH) // _MICROSECOND
 
 
 def utc_of_civil(civil: npt.NDArray[np.int64], zone: tzinfo) -> npt.NDArray[np.int64]:
