@@ -40,7 +40,9 @@ def test_a_record_comes_back_from_its_headers() -> None:
     assert record_of(b"payload", headers_of(record)) == record
 
 
-@pytest.mark.parametrize("headers", [None, [], [("rows", b"many")], [("rows", None)], [("rows", b"\xb2")]])
+@pytest.mark.parametrize(
+    "headers", [None, [], [("rows", b"many")], [("rows", None)], [("rows", b"\xb2")], [("rows", b"9" * 5000)]]
+)
 def test_headers_of_others_are_taken_as_they_come(headers: Headers | None) -> None:
     """No content type is an empty one, and rows that are no number are none."""
     record = record_of(b"x", headers)

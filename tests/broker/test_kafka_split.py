@@ -24,6 +24,7 @@ def events(count: int) -> pa.RecordBatch:
     return batch_of_rows(rows)
 
 
+@pytest.mark.slow
 @given(st.integers(2, 40), st.integers(6_000, 50_000))
 def test_the_parts_are_small_enough_and_together_the_whole(count: int, bytes_max: int) -> None:
     """In order, with their numbers of rows and the headers of the whole."""

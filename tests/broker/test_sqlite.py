@@ -334,6 +334,7 @@ def test_nothing_is_trimmed_before_the_first_group_has_joined(open_log: Open) ->
     assert [item.record.payload for item in read_all(log)] == [b"a"]
 
 
+@pytest.mark.slow
 def test_the_wal_and_the_file_stay_small_while_records_come_and_go(
     open_log: Open, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -18,7 +18,7 @@ from opentelemetry.proto.logs.v1.logs_pb2 import ResourceLogs, ScopeLogs
 from tailrace.config import IngestSettings
 from tailrace.ingest.json_logs import batch_of_slow_rows
 from tailrace.ingest.json_slow import Members, Number
-from tailrace.ingest.otlp.events import Context, LogRecord, context_of, row_of
+from tailrace.ingest.otlp.events import Context, LogRecord, context_of_resource, context_of_scope, row_of
 
 NOW_US = 1_743_156_000_000_000
 NOW_NS = NOW_US * 1000
@@ -95,9 +95,12 @@ def meaning(
     """The events of a request whose records are all good, read by OpenTelemetry's classes."""
     rows = []
     for resource_logs in message.resource_logs:
+        resource = context_of_resource(
+            _members(resource_logs.resource.attributes, text_of_double), size_bytes=1 << 16, limits=limits
+        )
         for scope_logs in resource_logs.scope_logs:
-            context = context_of(
-                _members(resource_logs.resource.attributes, text_of_double),
+            context = context_of_scope(
+                resource,
                 scope_logs.scope.name,
                 scope_logs.scope.version,
                 _members(scope_logs.scope.attributes, text_of_double),

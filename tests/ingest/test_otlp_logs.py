@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
@@ -17,10 +18,12 @@ from opentelemetry.proto.collector.logs.v1.logs_service_pb2 import ExportLogsSer
 
 from tailrace.config import IngestSettings
 from tailrace.errors import BadInput, TooLarge
-from tailrace.ingest.json_logs import REJECTED_MAX, batch_of_slow_rows
+from tailrace.ingest.json_logs import batch_of_slow_rows
 from tailrace.ingest.json_slow import Number
+from tailrace.ingest.otlp import contexts, documents, wire
 from tailrace.ingest.otlp import decode as otlp_decode
 from tailrace.ingest.otlp.answers import response_json, response_protobuf, status_protobuf
+from tailrace.ingest.otlp.contexts import Form
 from tailrace.ingest.otlp.decode import (
     OtlpDecoded,
     decode_otlp_json,
@@ -28,9 +31,8 @@ from tailrace.ingest.otlp.decode import (
     is_otlp_json,
     is_otlp_protobuf,
 )
-from tailrace.ingest.otlp.documents import read_record as read_document
 from tailrace.ingest.otlp.events import Context, row_of
-from tailrace.ingest.otlp.wire import bytes_field, fields, number_of, read_record
+from tailrace.ingest.otlp.wire import bytes_field, fields, number_of
 from tailrace.model.batch import EVENT_SCHEMA
 from tests.ingest.otlp_requests import (
     LIMITS,
@@ -39,7 +41,6 @@ from tests.ingest.otlp_requests import (
     as_json,
     log_record,
     meaning,
-    messages,
     request,
     requests,
 )
@@ -74,56 +75,69 @@ def one(**record: Any) -> dict[str, Any]:
     return event
 
 
+def plainly(form: Form, scopes: Iterable[tuple[bytes, bytes, list[bytes]]]) -> list[dict[str, Any]]:
+    """The events of these resources, scopes and records by plain Python alone, the twin of the kernels."""
+    rows = []
+    for resource, scope, records in scopes:
+        context = form.read_scope(scope, form.read_resource(resource, limits=LIMITS), limits=LIMITS)
+        read = [form.read_record(record, limits=LIMITS) for record in records]
+        rows += [row_of(record, context, limits=LIMITS, now_us=NOW_US) for record in read]
+    events: list[dict[str, Any]] = batch_of_slow_rows(rows, NOW_US).to_pylist()
+    return events
+
+
+@pytest.mark.slow
 @settings(deadline=None, max_examples=100)
 @given(requests())
 def test_both_paths_mean_what_the_official_parser_reads(message: ExportLogsServiceRequest) -> None:
-    """Kernel and plain Python together give what OpenTelemetry's own classes say, row by row."""
+    """Kernel and plain Python together, and plain Python alone, give what OpenTelemetry's own classes say."""
     decoded = protobuf(message.SerializeToString())
     assert decoded.rejected == []
-    assert decoded.events.to_pylist() == meaning(message, number_of).to_pylist()
-
-
-@settings(deadline=None, max_examples=100)
-@given(st.lists(messages, max_size=4))
-def test_plain_python_alone_is_the_same(records: list[Any]) -> None:
-    """What the kernel reads, its twin reads the same."""
-    decoded = protobuf(request(records).SerializeToString())
-    rows = [
-        row_of(read_record(record.SerializeToString(), limits=LIMITS), Context(), limits=LIMITS, now_us=NOW_US)
-        for record in records
+    events = decoded.events.to_pylist()
+    assert events == meaning(message, number_of).to_pylist()
+    scopes = [
+        (logs.resource, each.scope, each.log_records) for logs in message.resource_logs for each in logs.scope_logs
     ]
-    assert decoded.events.to_pylist() == batch_of_slow_rows(rows, NOW_US).to_pylist()
+    assert events == plainly(
+        wire,
+        (
+            (resource.SerializeToString(), scope.SerializeToString(), [each.SerializeToString() for each in records])
+            for resource, scope, records in scopes
+        ),
+    )
 
 
+@pytest.mark.slow
 @settings(deadline=None, max_examples=100)
 @given(requests())
 def test_json_says_the_same_but_for_the_digits_of_numbers(message: ExportLogsServiceRequest) -> None:
-    """Numbers keep the digits they were written with: here those of Python."""
+    """By both paths, and by plain Python alone. Numbers keep the digits they were written with: here Python's."""
 
     def written(value: float) -> Any:
         text = json.dumps(value)
         names = {"NaN": "NaN", "Infinity": "Infinity", "-Infinity": "-Infinity"}
         return names.get(text) or Number(text)
 
-    decoded = document(as_json(message))
+    def dumped(part: Any) -> bytes:
+        return b"" if part is None else json.dumps(part).encode()
+
+    body = as_json(message)
+    decoded = document(body)
     assert decoded.rejected == []
-    assert decoded.events.to_pylist() == meaning(message, written).to_pylist()
+    events = decoded.events.to_pylist()
+    assert events == meaning(message, written).to_pylist()
+    assert events == plainly(
+        documents,
+        (
+            (dumped(logs.get("resource")), dumped(each.get("scope")), list(map(dumped, each.get("logRecords", []))))
+            for logs in json.loads(body).get("resourceLogs", [])
+            for each in logs.get("scopeLogs", [])
+        ),
+    )
 
 
-@settings(deadline=None, max_examples=100)
-@given(st.lists(messages, max_size=3))
-def test_plain_python_alone_is_the_same_for_json(records: list[Any]) -> None:
-    """The twin of the JSON kernel reads each record the same."""
-    body = as_json(request(records))
-    found = json.loads(body)["resourceLogs"][0]["scopeLogs"][0].get("logRecords", [])
-    rows = [
-        row_of(read_document(json.dumps(each).encode(), limits=LIMITS), Context(), limits=LIMITS, now_us=NOW_US)
-        for each in found
-    ]
-    assert document(body).events.to_pylist() == batch_of_slow_rows(rows, NOW_US).to_pylist()
-
-
-@settings(deadline=None, max_examples=150)
+@pytest.mark.slow
+@settings(deadline=None, max_examples=60)
 @given(requests(), st.data())
 def test_a_damaged_request_is_refused_or_read_and_nothing_else(message: ExportLogsServiceRequest, data: Any) -> None:
     """Whatever bytes are changed: `BadInput`, or every record is an event or rejected."""
@@ -352,6 +366,15 @@ def test_limits_hold() -> None:
         assert "(ingest.nesting_max)" in reasons[1]
 
 
+def test_joined_names_are_measured_in_bytes() -> None:
+    """A character may be four of them: what grows with each nested key grows four times as fast."""
+    record = log_record("x", {"\U0001f600" * 250: {str(number): True for number in range(200)}})
+    message = request([record])
+    for body, decode in ((message.SerializeToString(), protobuf), (as_json(message), document)):
+        (rejected,) = decode(body).rejected
+        assert "nested keys, joined, are over 16 times" in rejected.reason
+
+
 def test_a_resource_past_a_limit_rejects_its_records_alone() -> None:
     """Those of the other resource are events."""
     bad = request([log_record("bad")], dict.fromkeys("abcd", "x"))
@@ -362,16 +385,68 @@ def test_a_resource_past_a_limit_rejects_its_records_alone() -> None:
     assert decoded.rejected[0].reason == "its resource or scope: more than 3 fields (ingest.fields_max)"
 
 
-def test_many_bad_records_are_told_as_one() -> None:
+def test_many_bad_records_are_told_as_one(monkeypatch: pytest.MonkeyPatch) -> None:
     """The surplus is one request that has them all."""
-    count = REJECTED_MAX + 5
-    message = request([log_record("x", {"a": 1, "b": 2})] * count, {"service.name": "s"})
+    monkeypatch.setattr(otlp_decode, "REJECTED_MAX", 20)
+    message = request([log_record("x", {"a": 1, "b": 2})] * 25, {"service.name": "s"})
     for body, decode in ((message.SerializeToString(), protobuf), (as_json(message), document)):
         decoded = decode(body, IngestSettings(fields_max=2))
-        assert decoded.rejected_records == count
-        assert len(decoded.rejected) <= REJECTED_MAX + 1
-        told = len(decoded.rejected) - 1
-        assert decode(decoded.rejected[-1].raw).events.num_rows == count - told
+        assert (decoded.rejected_records, len(decoded.rejected)) == (25, 21)
+        assert decode(decoded.rejected[-1].raw).events.num_rows == 5
+
+
+def scopes_of_one_resource(names: list[str], attribute: str) -> ExportLogsServiceRequest:
+    """A record in each scope."""
+    message = request([], {"a": attribute})
+    message.resource_logs[0].ClearField("scope_logs")
+    for name in names:
+        scope_logs = message.resource_logs[0].scope_logs.add()
+        scope_logs.scope.name = name
+        scope_logs.log_records.append(log_record(name))
+    return message
+
+
+def test_bad_records_of_many_scopes_are_not_longer_than_their_body() -> None:
+    """A resource that is wrong stands once before all of its scopes; a copy for each could be a terabyte."""
+    message = scopes_of_one_resource(["one", "two"] * 100, "x" * 20_000)
+    for body, decode in ((message.SerializeToString(), protobuf), (as_json(message), document)):
+        rejected = decode(body, IngestSettings(line_bytes_max=10_000)).rejected
+        assert len(rejected) < 100
+        assert len(rejected[-1].raw) < 1.1 * len(body)
+        told = [event["message"] for each in rejected for event in events_of(decode(each.raw))]
+        assert told == ["one", "two"] * 100
+
+
+def test_a_resource_is_read_once_for_all_its_scopes(monkeypatch: pytest.MonkeyPatch) -> None:
+    """However many they are: a megabyte for each of thousands would be read and kept."""
+    message = scopes_of_one_resource([str(number) for number in range(50)], "x")
+    bodies = ((message.SerializeToString(), protobuf, wire), (as_json(message), document, documents))
+    for body, decode, form in bodies:
+        read: list[bytes] = []
+
+        def counted(
+            raw: bytes, *, limits: IngestSettings, whole: Any = form.read_resource, to: Any = read
+        ) -> Context:
+            to.append(raw)
+            context: Context = whole(raw, limits=limits)
+            return context
+
+        monkeypatch.setattr(form, "read_resource", counted)
+        assert len(events_of(decode(body * 2))) == 100
+        assert len(read) == 1
+
+
+def test_more_scopes_than_a_request_may_have_are_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+    """By their number, and by what the attributes of their resource take; of equal ones there is one."""
+    many = scopes_of_one_resource([str(number) for number in range(11)], "x" * 100).SerializeToString()
+    monkeypatch.setattr(contexts, "CONTEXTS_MAX", 10)
+    with pytest.raises(TooLarge, match="more than 10 resources and scopes"):
+        protobuf(many)
+    assert protobuf(scopes_of_one_resource(["one"] * 11, "x").SerializeToString()).events.num_rows == 11
+    monkeypatch.setattr(contexts, "CONTEXTS_MAX", 11)
+    monkeypatch.setattr(contexts, "EXPANDED_BYTES_MAX", 1000)
+    with pytest.raises(TooLarge, match="send them in several requests"):
+        protobuf(many)
 
 
 def test_a_resource_that_grows_with_every_record_is_refused() -> None:

@@ -12,8 +12,16 @@ from hypothesis import strategies as st
 from tailrace.broker.kafka_split import split_record
 from tailrace.broker.port import LogRecord, Record
 from tailrace.model.batch import ARROW_STREAM, batch_of_rows, decode_batch, encode_batch, with_identity
-from tailrace.model.claim import DOCUMENTS, ROW_CLAIMS, document_claims, has_only_ids_of, key_and_time
-from tailrace.process.claimed import row_claims_of
+from tailrace.model.claim import (
+    DOCUMENTS,
+    ONLY_STORE,
+    ROW_CLAIMS,
+    STORES,
+    document_claims,
+    has_only_documents_of,
+    key_and_time,
+)
+from tailrace.process.claimed import is_for_store, row_claims_of
 
 
 def batch(*attributes: dict[str, str], at_us: int = 5) -> pa.RecordBatch:
@@ -97,8 +105,23 @@ def test_the_parts_of_a_split_record_claim_their_rows() -> None:
 def test_ids_that_a_step_has_made_are_told_from_the_clients() -> None:
     """Masked to one text, or taken from another field, they would make one event of many."""
     before = batch({"_id": "1"}, {"_id": "2"}, {"a": "x"})
-    assert has_only_ids_of(before, before)
-    assert has_only_ids_of(batch({"_id": "2"}, {}), before)
-    assert has_only_ids_of(batch({}), batch({}))
-    assert not has_only_ids_of(batch({"_id": "***"}, {"_id": "***"}), before)
-    assert not has_only_ids_of(batch({"_id": "1"}, {"_id": "x"}), before)
+    assert has_only_documents_of(before, before)
+    assert has_only_documents_of(batch({"_id": "2"}, {}), before)
+    assert has_only_documents_of(batch({}), batch({}))
+    assert not has_only_documents_of(batch({"_id": "***"}, {"_id": "***"}), before)
+    assert not has_only_documents_of(batch({"_id": "1"}, {"_id": "x"}), before)
+
+
+def test_documents_of_several_indices_stay_apart_when_a_step_drops_the_index() -> None:
+    """Their ids are the client's, but the same in both, so that one event of the two would be lost."""
+    before = batch({"_id": "1", "_index": "web"}, {"_id": "1", "_index": "db"}, {"_id": "2"})
+    assert has_only_documents_of(batch({"_id": "2"}, {"_id": "1", "_index": "db", "a": "x"}), before)
+    assert not has_only_documents_of(batch({"_id": "1"}, {"_id": "1"}), before)
+    assert not has_only_documents_of(batch({"_id": "2", "_index": "web"}), before)
+
+
+def test_headers_of_other_programs_keep_nothing_from_a_store() -> None:
+    """A producer may say `stores` of its shops; with our own records it names the stores they were routed to."""
+    for name in (STORES, ONLY_STORE):
+        assert not is_for_store(record_of(batch({}), {name: "other"}), "lake")
+        assert is_for_store(LogRecord(0, 1, Record("application/json", b"{}", 0, {name: "other"})), "lake")

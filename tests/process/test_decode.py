@@ -189,6 +189,7 @@ DOCUMENTS = st.lists(
 )
 
 
+@pytest.mark.slow
 @given(DOCUMENTS)
 def test_documents_together_are_what_each_is_alone(documents: list[bytes]) -> None:
     """Every document gives one event or one letter, under its own offset, in order."""

@@ -26,6 +26,9 @@ JSON_TYPES = frozenset({b"application/json", b"application/json; charset=utf-8",
 
 Headers = list[tuple[str, str | bytes | None]]
 
+# Those of 64 bits. Python refuses to read a number of thousands.
+_ROWS_DIGITS_MAX = 18
+
 _LINE_FEED = ord("\n")
 _BRACE = ord("{")
 
@@ -45,7 +48,8 @@ def record_of(value: bytes, headers: Headers | None) -> Record:
     named = {name: _text(value) for name, value in headers or ()}
     content_type = named.pop(CONTENT_TYPE, "")
     rows = named.pop(ROWS, "")
-    return Record(content_type, value, int(rows) if rows.isdecimal() else 0, named)
+    count = int(rows) if rows.isdecimal() and len(rows) <= _ROWS_DIGITS_MAX else 0
+    return Record(content_type, value, count, named)
 
 
 def _text(value: str | bytes | None) -> str:

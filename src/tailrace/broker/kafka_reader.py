@@ -9,6 +9,7 @@ step, which can be tried again, asks what must be known. Partitions that are tak
 
 from __future__ import annotations
 
+import contextlib
 import logging
 import threading
 import time
@@ -30,10 +31,10 @@ _REQUEST_S = 5.0
 # How soon a poll notices that it is to end.
 _SLICE_S = 0.1
 
-# The group has given the partitions to others, or is about to say so.
 # A rebalance is over by then, mostly.
 _OWED_S = 1.0
 
+# The group has given the partitions to others, or is about to say so.
 _NOT_OURS = frozenset(
     {
         KafkaError.ILLEGAL_GENERATION,
@@ -66,7 +67,6 @@ class _Reader:
                     return []
                 self._prepare()
                 items = self._fetcher.fetch(self._consumer, bytes_max=bytes_max, timeout_s=min(left_s, _SLICE_S))
-                self._check()
             if items or left_s == 0:
                 return items
 
@@ -79,7 +79,6 @@ class _Reader:
                     return
                 self._prepare()
                 self._fetcher.hold(self._consumer, min(left_s, _SLICE_S))
-                self._check()
             if left_s == 0:
                 return
 
@@ -164,6 +163,13 @@ class GroupReader(_Reader):
                 for partition in ours:
                     self._owed.pop(partition, None)
 
+    def _commit_owed(self) -> None:
+        """Again after a while when that fails: the rebalance that may be the cause goes on in the polls."""
+        if self._owed and time.monotonic() >= self._owed_from_s:
+            self._owed_from_s = time.monotonic() + _OWED_S
+            with contextlib.suppress(RetryLater):
+                self.commit({p: offset for p, offset in self._owed.items() if p in self._fetcher.next})
+
     def _not_ours(self, partitions: Iterable[int], reason: str) -> None:
         log.warning(
             "Kafka topic %s: offsets of partitions %s were not committed: %s; their new reader goes on from what the "
@@ -174,8 +180,9 @@ class GroupReader(_Reader):
         )
 
     def _prepare(self) -> None:
-        if self._owed and time.monotonic() >= self._owed_from_s:
-            self.commit({p: offset for p, offset in self._owed.items() if p in self._fetcher.next})
+        # Not at the end of the poll in which it failed: what that has fetched would be lost with the error.
+        self._check()
+        self._commit_owed()
         if not self._new:
             return
         try:
@@ -235,7 +242,7 @@ class GroupReader(_Reader):
             if ours and self._assignments is not None:
                 self._assignments.revoked(ours, lost=lost)
         except Exception as error:
-            # Raised by whatever call the callback runs in, once the client has what it needs.
+            # Raised by the next call, once the client has what it needs.
             self._failed = error
         finally:
             self._fetcher.stop(ours)

@@ -11,14 +11,18 @@ import pyarrow as pa
 
 from tailrace.broker.port import LogLines, LogRecord
 from tailrace.model.claim import CLAIM, DOCUMENTS, ONLY_STORE, ROW_CLAIMS, STORES, document_claims
+from tailrace.process.shaping import is_foreign
 
 Claim = tuple[str, int, int]
 """The claim, partition and offset."""
 
 
 def is_for_store(item: LogRecord | LogLines, name: str) -> bool:
-    """Whether the store has a place for it: it may be what another store alone lacks, or was routed elsewhere."""
-    if isinstance(item, LogLines):
+    """Whether the store has a place for it: it may be what another store alone lacks, or was routed elsewhere.
+
+    What other programs append is for every store: their headers may have our names, and speak of something else.
+    """
+    if isinstance(item, LogLines) or is_foreign(item):
         return True
     headers = item.record.headers
     stores = headers.get(STORES)

@@ -13,7 +13,7 @@ from typing import Any
 
 from tailrace.config import IngestSettings
 from tailrace.ingest.json_slow import Members, NotAnEvent, Number, clean, parse_json
-from tailrace.ingest.otlp.events import Context, LogRecord, check_size, context_of
+from tailrace.ingest.otlp.events import Context, LogRecord, check_size, context_of_resource, context_of_scope
 from tailrace.model.batch import LEVELS
 
 _SEVERITY_NAMES = {
@@ -46,29 +46,28 @@ def read_record(document: bytes, *, limits: IngestSettings) -> LogRecord:
     )
 
 
-def read_context(resource: bytes, scope: bytes, *, limits: IngestSettings) -> Context:
-    """A `Resource` and an `InstrumentationScope`; empty bytes where there is none. Raises as `read_record`."""
-    size_bytes = len(resource) + len(scope)
-    check_size(size_bytes, limits)
-    of_resource = _object(parse_json(resource or b"null", limits), "a resource")
-    of_scope = _object(parse_json(scope or b"null", limits), "a scope")
-    return context_of(
-        _attributes(of_resource, limits),
-        _text(of_scope, "name"),
-        _text(of_scope, "version"),
-        _attributes(of_scope, limits),
-        size_bytes=size_bytes,
-        limits=limits,
-    )
+def read_resource(document: bytes, *, limits: IngestSettings) -> Context:
+    """A `Resource`; empty bytes where there is none. Raises as `read_record`."""
+    check_size(len(document), limits)
+    members = _object(parse_json(document or b"null", limits), "a resource")
+    return context_of_resource(_attributes(members, limits), size_bytes=len(document), limits=limits)
 
 
-def request_of(resource: bytes, scope: bytes, records: Sequence[bytes]) -> bytes:
-    """An `ExportLogsServiceRequest` of the records of one scope."""
-    return b'{"resourceLogs":[{"resource":%b,"scopeLogs":[{"scope":%b,"logRecords":[%b]}]}]}\n' % (
-        resource or b"{}",
-        scope or b"{}",
-        b",".join(records),
-    )
+def read_scope(document: bytes, resource: Context, *, limits: IngestSettings) -> Context:
+    """An `InstrumentationScope` of the resource; empty bytes where there is none. Raises as `read_record`."""
+    check_size(resource.size_bytes + len(document), limits)
+    members = _object(parse_json(document or b"null", limits), "a scope")
+    name, version = _text(members, "name"), _text(members, "version")
+    attributes = _attributes(members, limits)
+    return context_of_scope(resource, name, version, attributes, size_bytes=len(document), limits=limits)
+
+
+def request_of(resource: bytes, scopes: Sequence[tuple[bytes, Sequence[bytes]]]) -> bytes:
+    """An `ExportLogsServiceRequest` of one resource: its scopes, each with its records."""
+    scope_logs = [
+        b'{"scope":%b,"logRecords":[%b]}' % (scope or b"{}", b",".join(records)) for scope, records in scopes
+    ]
+    return b'{"resourceLogs":[{"resource":%b,"scopeLogs":[%b]}]}\n' % (resource or b"{}", b",".join(scope_logs))
 
 
 def _object(value: Any, what: str) -> dict[str, Any]:

@@ -1,4 +1,4 @@
-"""What a log record of OpenTelemetry means as an event, in plain Python: the oracle of `kernels/otlp.py`.
+"""What a log record of OpenTelemetry means as an event, in plain Python: the oracle of `kernels/otlp/`.
 
 Source: OpenTelemetry's "Logs Data Model" (v1.0), and `opentelemetry/proto/logs/v1/logs.proto` (OTLP 1.x).
 
@@ -58,38 +58,45 @@ class LogRecord:
 
 @dataclass(frozen=True, slots=True)
 class Context:
-    """What the records of one scope have in common: of its resource, and of itself.
+    """What records have in common: all of a resource, or those of one of its scopes.
 
-    `fields` is how many fields it adds to each record.
+    `fields` is how many fields it adds to each record; `size_bytes` is what it took in the body.
     """
 
     service: str | None = None
     host: str | None = None
     attributes: dict[str, str] = field(default_factory=dict)
     fields: int = 0
+    size_bytes: int = 0
 
 
-def context_of(
-    resource: Members, scope_name: str, scope_version: str, scope: Members, *, size_bytes: int, limits: IngestSettings
-) -> Context:
+def context_of_resource(attributes: Members, *, size_bytes: int, limits: IngestSettings) -> Context:
     """Raises `NotAnEvent` past a limit."""
-    check_size(size_bytes, limits)
-    leaves = _leaves(resource, "resource.", size_bytes)
+    fields = _fields(attributes)
+    _check_fields(fields, limits)
+    leaves = _leaves(attributes, "resource.", size_bytes)
     service = leaves.pop("resource.service.name", None)
     host = leaves.pop("resource.host.name", None)
-    if scope_name:
-        leaves["scope.name"] = scope_name
-    if scope_version:
-        leaves["scope.version"] = scope_version
-    leaves.update(_leaves(scope, "scope.", size_bytes))
-    count = _fields(resource) + _fields(scope) + bool(scope_name) + bool(scope_version)
-    _check_fields(count, limits)
-    return Context(service or None, host or None, leaves, count)
+    return Context(service or None, host or None, leaves, fields, size_bytes)
+
+
+def context_of_scope(
+    resource: Context, name: str, version: str, attributes: Members, *, size_bytes: int, limits: IngestSettings
+) -> Context:
+    """That of the resource with what the scope adds. Raises `NotAnEvent` past a limit."""
+    fields = resource.fields + _fields(attributes) + bool(name) + bool(version)
+    _check_fields(fields, limits)
+    leaves = dict(resource.attributes)
+    if name:
+        leaves["scope.name"] = name
+    if version:
+        leaves["scope.version"] = version
+    leaves.update(_leaves(attributes, "scope.", size_bytes))
+    return Context(resource.service, resource.host, leaves, fields, resource.size_bytes + size_bytes)
 
 
 def row_of(record: LogRecord, context: Context, *, limits: IngestSettings, now_us: int) -> Row:
     """Raises `NotAnEvent` past a limit."""
-    check_size(record.size_bytes, limits)
     body = record.body if isinstance(record.body, list) else []
     _check_fields(context.fields + _fields(record.attributes) + _fields(body), limits)
     message, rest = _message(record.body)
@@ -141,7 +148,7 @@ def _leaves(members: Members, prefix: str, size_bytes: int) -> dict[str, str]:
     leaves: dict[str, str] = {}
     room = FLATTENED_GROWTH_MAX * size_bytes
     for name, value in _flat(members, prefix):
-        room -= len(name)
+        room -= len(name.encode())
         if room < 0:
             raise NotAnEvent(f"its nested keys, joined, are over {FLATTENED_GROWTH_MAX} times as long as it was sent")
         leaves[name] = text_of(value)

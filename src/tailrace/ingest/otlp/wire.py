@@ -17,7 +17,7 @@ import pyarrow as pa
 from tailrace.config import IngestSettings
 from tailrace.errors import BadInput
 from tailrace.ingest.json_slow import Members, NotAnEvent, Number
-from tailrace.ingest.otlp.events import Context, LogRecord, check_size, context_of
+from tailrace.ingest.otlp.events import Context, LogRecord, check_size, context_of_resource, context_of_scope
 
 VARINT, FIXED64, BYTES, FIXED32 = 0, 1, 2, 5
 _VARINT_BYTES_MAX = 10
@@ -97,23 +97,27 @@ def read_record(message: bytes, *, limits: IngestSettings) -> LogRecord:
     return LogRecord(len(message), attributes=attributes, **values)
 
 
-def read_context(resource: bytes, scope: bytes, *, limits: IngestSettings) -> Context:
-    """A `Resource` and an `InstrumentationScope`. Raises `NotProtobuf`, and `NotAnEvent` past a limit."""
-    size_bytes = len(resource) + len(scope)
-    check_size(size_bytes, limits)
+def read_resource(message: bytes, *, limits: IngestSettings) -> Context:
+    """A `Resource`. Raises as `read_record`."""
+    check_size(len(message), limits)
+    pairs = (value for number, wire, value in fields(message) if number == 1 and wire == BYTES)
+    attributes = Members(_key_value(pair, limits, 1) for pair in pairs)
+    return context_of_resource(attributes, size_bytes=len(message), limits=limits)
+
+
+def read_scope(message: bytes, resource: Context, *, limits: IngestSettings) -> Context:
+    """An `InstrumentationScope` of the resource. Raises as `read_record`."""
+    check_size(resource.size_bytes + len(message), limits)
     name = version = ""
-    of_resource, of_scope = Members(), Members()
-    for number, wire, value in fields(resource):
-        if number == 1 and wire == BYTES:
-            of_resource.append(_key_value(value, limits, 1))
-    for number, wire, value in fields(scope):
+    attributes = Members()
+    for number, wire, value in fields(message):
         if number == 1 and wire == BYTES:
             name = _text(value)
         elif number == 2 and wire == BYTES:
             version = _text(value)
         elif number == 3 and wire == BYTES:
-            of_scope.append(_key_value(value, limits, 1))
-    return context_of(of_resource, name, version, of_scope, size_bytes=size_bytes, limits=limits)
+            attributes.append(_key_value(value, limits, 1))
+    return context_of_scope(resource, name, version, attributes, size_bytes=len(message), limits=limits)
 
 
 def _key_value(message: bytes, limits: IngestSettings, depth: int) -> tuple[str, Any]:
@@ -184,7 +188,9 @@ def number_field(number: int, value: int) -> bytes:
     return varint(number << 3 | VARINT) + varint(value) if value else b""
 
 
-def request_of(resource: bytes, scope: bytes, records: Sequence[bytes]) -> bytes:
-    """An `ExportLogsServiceRequest` of the records of one scope."""
-    logs = b"".join(bytes_field(2, record) for record in records)
-    return bytes_field(1, bytes_field(1, resource) + bytes_field(2, bytes_field(1, scope) + logs))
+def request_of(resource: bytes, scopes: Sequence[tuple[bytes, Sequence[bytes]]]) -> bytes:
+    """An `ExportLogsServiceRequest` of one resource: its scopes, each with its records."""
+    scope_logs = (
+        bytes_field(1, scope) + b"".join(bytes_field(2, record) for record in records) for scope, records in scopes
+    )
+    return bytes_field(1, bytes_field(1, resource) + b"".join(bytes_field(2, logs) for logs in scope_logs))
