@@ -91,7 +91,12 @@ def read_plainly(
         if not stream.entries:
             continue
         try:
-            labels = read_labels(stream.labels, is_json=is_json, limits=limits)
+            labels = read_labels(
+                stream.labels,
+                is_json=is_json,
+                line_bytes_max=limits.line_bytes_max,
+                fields_max=limits.fields_max,
+            )
         except BadInput as error:
             push = json_push if is_json else protobuf_push
             rejected.append((first, str(error), push([stream])))
@@ -112,16 +117,19 @@ def read_plainly(
 
 
 def _row(labels: dict[str, str], entry: Entry, limits: IngestSettings) -> dict[str, Any]:
-    attributes = {**labels, "_loki_stream": canonical_labels(labels)}
+    own = {**labels, "_loki_stream": canonical_labels(labels)}
     oddity = oddity_of(entry.timestamp_us, limits=limits, now_us=NOW_US)
     metadata = list(entry.metadata)
     marks = [] if oddity is None else [("timestamp_original", entry.original), ("timestamp_adjusted", oddity)]
-    of_stream = set(attributes)
-    for name, value in [*metadata, *marks]:
-        key = f"{name}_metadata" if name in of_stream else name
-        attributes.setdefault(key, value)
     columns = columns_of_labels(labels)._asdict()
+    attributes = {name: value for name, value in own.items() if columns.get(name) != value}
     picked = {column: _picked(column, [*metadata, *marks]) for column in METADATA_NAMES}
+    for name, value in [*metadata, *marks]:
+        if name in ("trace_id", "span_id") and columns[name] is None and picked[name] is not None:
+            continue
+        key = f"{name}_metadata" if name in own else name
+        if key not in own:
+            attributes.setdefault(key, value)
     service = columns["service"] if columns["service"] != UNKNOWN_SERVICE else picked["service"]
     return {
         "timestamp": NOW_US if oddity else entry.timestamp_us,

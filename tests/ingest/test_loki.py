@@ -19,7 +19,7 @@ from tailrace.errors import BadInput, TooLarge
 from tailrace.ingest.decoded import Decoded
 from tailrace.ingest.loki.body import decoder_of_push, unsnapped
 from tailrace.ingest.loki.decode import decode_loki_json, decode_loki_protobuf
-from tailrace.kernels.loki_rows import distinct_texts
+from tailrace.kernels.loki.rows import distinct_texts
 from tailrace.model.batch import EVENT_SCHEMA
 from tests.ingest.loki_bodies import (
     LIMITS,
@@ -178,6 +178,7 @@ def decode_protobuf(body: bytes, limits: IngestSettings = LIMITS) -> Decoded:
     return checked(decode_loki_protobuf(body, limits=limits, now_us=NOW_US))
 
 
+@pytest.mark.slow
 @settings(deadline=None, max_examples=120)
 @given(json_streams, st.sampled_from([LIMITS, TIGHT]), st.sampled_from(["", " ", "\n\t"]))
 def test_json_means_what_the_plain_reading_says(streams: list[Stream], limits: IngestSettings, blank: str) -> None:
@@ -188,6 +189,7 @@ def test_json_means_what_the_plain_reading_says(streams: list[Stream], limits: I
     assert [(each.line, each.reason) for each in decoded.rejected] == [each[:2] for each in rejected]
 
 
+@pytest.mark.slow
 @settings(deadline=None, max_examples=120)
 @given(protobuf_streams, st.sampled_from([LIMITS, TIGHT]))
 def test_protobuf_means_what_the_plain_reading_says(streams: list[Stream], limits: IngestSettings) -> None:
@@ -198,6 +200,7 @@ def test_protobuf_means_what_the_plain_reading_says(streams: list[Stream], limit
     assert [(each.line, each.reason, each.raw) for each in decoded.rejected] == rejected
 
 
+@pytest.mark.slow
 @settings(deadline=None, max_examples=300)
 @given(st.text(alphabet=st.sampled_from('{}"\\:=[] \nlevlsrityERO50_.é,'), max_size=60))
 @example('{"level":"x" level":error "}')
@@ -242,6 +245,7 @@ def mutated(body: bytes, changes: list[tuple[int, int, bytes]]) -> bytes:
     return body
 
 
+@pytest.mark.slow
 @settings(deadline=None, max_examples=300)
 @given(st.booleans(), mutations)
 def test_damaged_bodies_are_refused_or_read_in_part(is_json: bool, changes: list[tuple[int, int, bytes]]) -> None:
@@ -293,6 +297,22 @@ def test_labels_metadata_and_level_become_columns() -> None:
             "traceID": "1f",
             "zone_metadata": "m",
         },
+    }
+
+
+def test_what_a_column_says_as_it_is_is_no_attribute_besides() -> None:
+    """Labels and ids of a column's own name and text are there only; others, and a name that is a label's, stay."""
+    labels = b'{"host": "h", "level": "warn", "app": "a"}'
+    metadata = {"trace_id": "1f", "traceId": "2f", "spanId": "3", "host": "other"}
+    (row,) = rows_of(decode_json(json_push([Stream(labels, [json_of(NOW_NS, "x", metadata)])])))
+    assert (row["host"], row["level"], row["trace_id"], row["span_id"]) == ("h", "WARN", "1f", "3")
+    assert row["attributes"] == {
+        "level": "warn",
+        "app": "a",
+        "_loki_stream": '{app="a", host="h", level="warn"}',
+        "traceId": "2f",
+        "spanId": "3",
+        "host_metadata": "other",
     }
 
 
@@ -405,6 +425,7 @@ def test_long_labels_at_many_entries_are_refused() -> None:
         decode_json(body, limits)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("is_json", [True, False])
 def test_many_bad_entries_become_one_dead_letter(is_json: bool) -> None:
     """The first ten thousand are told one by one, the rest are one letter: a push of them, and of nothing good."""

@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 import pyarrow as pa
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -60,6 +61,7 @@ def lines_of(row: dict[str, Any], derived: dict[str, Any], timestamp_us: int) ->
     return "".join(json.dumps(line, ensure_ascii=False, separators=(",", ":")) + "\n" for line in (action, document))
 
 
+@pytest.mark.slow
 @given(rows=ROWS, first=st.integers(0, 12), count=st.integers(0, 12), data=st.data())
 def test_the_kernel_writes_what_the_standard_library_would(
     rows: list[dict[str, Any]], first: int, count: int, data: st.DataObject
@@ -97,6 +99,7 @@ def test_attributes_that_no_index_takes_stand_apart(size: int, key: str) -> None
     assert document["my_attributes"].keys() >= {"short", "none"}
 
 
+@pytest.mark.slow
 @given(rows=ROWS, first=st.integers(0, 12), count=st.integers(0, 12))
 def test_text_bytes_rise_by_what_each_row_says(rows: list[dict[str, Any]], first: int, count: int) -> None:
     """The texts and attributes of each row, of any slice of a batch, in UTF-8."""

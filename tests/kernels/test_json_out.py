@@ -7,6 +7,7 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pyarrow as pa
+import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -57,6 +58,7 @@ def line(row: dict[str, Any]) -> str:
     return json.dumps(fields, ensure_ascii=False, separators=(",", ":")) + "\n"
 
 
+@pytest.mark.slow
 @given(rows=ROWS, first=st.integers(0, 12), count=st.integers(0, 12))
 @settings(deadline=None)
 def test_the_kernel_writes_what_the_standard_library_would(

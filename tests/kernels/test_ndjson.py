@@ -16,13 +16,12 @@ from hypothesis import strategies as st
 
 from tailrace.ingest.json_logs import NAMES
 from tailrace.ingest.timestamps import parse_timestamp
-from tailrace.kernels import ndjson
-from tailrace.kernels.ndjson import Bounds, Ending, Framing, Scanned, scan
-from tailrace.kernels.ndjson_bytes import WIDTH, copy_bytes, line_end
-from tailrace.kernels.ndjson_keys import repeats_key
-from tailrace.kernels.ndjson_names import NAME_BYTES_MAX, find_name, name_table
-from tailrace.kernels.ndjson_scan import scan_events
-from tailrace.kernels.ndjson_values import (
+from tailrace.kernels import warm_up_module
+from tailrace.kernels.key_bits import repeats_key
+from tailrace.kernels.name_table import NAME_BYTES_MAX, find_name, name_table
+from tailrace.kernels.ndjson.read import Bounds, Ending, Framing, Scanned, scan
+from tailrace.kernels.ndjson.scan import scan_events
+from tailrace.kernels.ndjson.values import (
     LEVEL_UNKNOWN,
     LEVEL_UNSURE,
     SCALE_ANY,
@@ -34,6 +33,7 @@ from tailrace.kernels.ndjson_values import (
     number_end,
     timestamp_us,
 )
+from tailrace.kernels.simd import WIDTH, copy_bytes, line_end
 from tailrace.model.batch import LEVELS as ALL_LEVELS
 from tailrace.model.level import LEVEL_ALIASES, NumberScale, level_of
 from tests.ingest.json_bodies import LEVELS, TIMES
@@ -163,6 +163,7 @@ def test_numbers(text: str) -> None:
 ZONES = st.sampled_from(["", "Z", "+00:00", "+0530", "-11:45", "+14:00"])
 
 
+@pytest.mark.slow
 @settings(deadline=None)
 @given(st.datetimes(), st.sampled_from("T "), st.sampled_from(".,"), st.integers(0, 9), ZONES)
 def test_usual_times(moment: datetime, separator: str, point: str, digits: int, zone: str) -> None:
@@ -219,6 +220,7 @@ def test_copy_and_line_end(data: bytes, place: int) -> None:
         assert line_end(as_bytes(data), place, len(data)) == (len(data) if end < 0 else end)
 
 
+@pytest.mark.slow
 @settings(deadline=None)
 @given(st.lists(st.lists(st.text(max_size=3).filter(_is_text), max_size=6), max_size=4))
 def test_repeated_keys(rows: list[list[str]]) -> None:
@@ -233,13 +235,14 @@ def test_repeated_keys(rows: list[list[str]]) -> None:
 
 def test_warm_up_compiles_all() -> None:
     """After `warm_up` a body of any framing needs no compilation: each kernel has one signature, and it stays so."""
-    ndjson.warm_up()
+    warm_up_module("ndjson.read")
     compiled = len(scan_events.signatures)
     for framing in Framing:
         read('{"a":1}', framing)
     assert len(scan_events.signatures) == compiled == 1
 
 
+@pytest.mark.slow
 def test_buffers_are_given_back() -> None:
     """Decoding holds no memory once its batch is gone, though the kernel counts no references."""
     body = "\n".join(['{"message":"some text","key":"value"}'] * 1000)

@@ -12,8 +12,16 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from tailrace.kernels.tokens import PADDING_BYTES, SKETCH_BITS, Tokens, cut_tokens, fold_bytes, hash_token, read_only
-from tailrace.kernels.tokens_filter import (
+from tailrace.kernels.tokens.cut import (
+    PADDING_BYTES,
+    SKETCH_BITS,
+    Tokens,
+    cut_tokens,
+    fold_bytes,
+    hash_token,
+    read_only,
+)
+from tailrace.kernels.tokens.filter import (
     PROBES_MAX,
     collect_distinct,
     drain,
@@ -188,12 +196,12 @@ def test_a_filter_that_was_not_built_lets_everything_pass() -> None:
 
 WARM = """
 import datetime, pyarrow as pa
-from tailrace.kernels import tokens, tokens_compile, tokens_filter, tokens_frequent
+from tailrace.kernels.tokens import compile, cut, filter, frequent
 from tailrace.model.batch import batch_of_rows
 from tailrace.store.token_index.index import TokenIndex, build_index
-tokens_compile.warm_up()
+compile.warm_up()
 kernels = {
-    name: kernel for module in (tokens, tokens_filter, tokens_frequent)
+    name: kernel for module in (cut, filter, frequent)
     for name, kernel in vars(module).items() if hasattr(kernel, "signatures")
 }
 before = {name: len(kernel.signatures) for name, kernel in kernels.items()}

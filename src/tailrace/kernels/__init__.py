@@ -7,10 +7,10 @@ from __future__ import annotations
 
 from importlib import import_module
 
-ALWAYS = ("ndjson", "tokens_compile", "json_out", "bulk_out")
+ALWAYS = ("ndjson.read", "tokens.compile", "json_out", "bulk_out")
 """Modules whose kernels every server uses."""
 
-MODULES = ("otlp", "loki", "msgpack_json", "syslog", "bulk_in", "cards", "text_hash", *ALWAYS)
+MODULES = ("otlp.read", "loki.read", "msgpack.lines", "syslog.read", "bulk_in", "cards", "text_hash", *ALWAYS)
 """All that have something to compile."""
 
 

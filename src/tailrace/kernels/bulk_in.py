@@ -18,7 +18,9 @@ from __future__ import annotations
 
 import numpy as np
 
-from tailrace.kernels.ndjson_bytes import (
+from tailrace.kernels.compiling import compiled
+from tailrace.kernels.ndjson.values import number_end
+from tailrace.kernels.simd import (
     FALSE,
     NULL,
     TRUE,
@@ -29,8 +31,6 @@ from tailrace.kernels.ndjson_bytes import (
     line_end,
     skip_blanks,
 )
-from tailrace.kernels.ndjson_compile import compiled
-from tailrace.kernels.ndjson_values import number_end
 
 INDEX, CREATE, UPDATE, DELETE = range(4)
 """What an item asks for."""

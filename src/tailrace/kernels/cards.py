@@ -16,7 +16,7 @@ import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
 
-from tailrace.kernels.ndjson_compile import compiled, inlined
+from tailrace.kernels.compiling import compiled, inlined
 
 Integers = npt.NDArray[np.int64]
 

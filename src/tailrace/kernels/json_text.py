@@ -117,13 +117,14 @@ def put_string(out: Bytes, at: int, text: Bytes, start: int, end: int) -> int:
         at += size
     else:
         for i in range(start, end):
-            at = _put_escaped(out, at, text[i])
+            at = put_escaped(out, at, text[i])
     out[at] = 0x22
     return at + 1
 
 
 @numba.njit(nogil=True, cache=True)
-def _put_escaped(out: Bytes, at: int, byte: int) -> int:
+def put_escaped(out: Bytes, at: int, byte: int) -> int:
+    """A byte of a text, escaped where it has to be."""
     if byte >= 0x20 and byte != 0x22 and byte != 0x5C:
         out[at] = byte
         return at + 1

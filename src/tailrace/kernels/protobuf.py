@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from tailrace.kernels.ndjson_compile import inlined
+from tailrace.kernels.compiling import inlined
 
 VARINT, FIXED64, BYTES, FIXED32 = 0, 1, 2, 5
 

@@ -11,7 +11,7 @@ import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
 
-from tailrace.kernels.ndjson_compile import compiled
+from tailrace.kernels.compiling import compiled
 
 Words = npt.NDArray[np.uint64]
 

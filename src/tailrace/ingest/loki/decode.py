@@ -6,7 +6,8 @@ body ──kernels──> entries ──labels of their streams──> one batch
 An event has its line as the message, byte for byte. Its attributes are the labels of its stream by their names, all
 of them once more as `_loki_stream` in the canonical form, and its structured metadata; a name that a label has gets
 `_metadata` behind it. Level, service, host, trace and span are also columns, found in labels, in the metadata, or, a
-level, in the line.
+level, in the line. What stands as it is in the column of its own name, a label or an id of the metadata, is no
+attribute besides: the stores would hold most of a push twice.
 
 A rejected entry's raw bytes are a push of their own, with that entry and the labels of its stream, so that it can be
 mended and replayed.
@@ -18,6 +19,7 @@ from typing import NamedTuple
 
 import numpy as np
 import pyarrow as pa
+import pyarrow.compute as pc
 
 from tailrace.config import IngestSettings
 from tailrace.errors import BadInput, TooLarge
@@ -25,22 +27,21 @@ from tailrace.ingest.decoded import Decoded
 from tailrace.ingest.fields import NUMBER_SCALES
 from tailrace.ingest.loki.labels import (
     METADATA_NAMES,
-    STREAM,
     UNKNOWN_SERVICE,
     BadLabels,
     LabelColumns,
-    canonical_labels,
-    columns_of_labels,
-    read_labels,
+    stream_labels,
 )
 from tailrace.ingest.loki.rejected import BadStreams, rejected_of
 from tailrace.ingest.timestamps import ADJUSTED, ORIGINAL, believable_us
-from tailrace.kernels.loki import (
+from tailrace.kernels.loki.entries import TOO_FAR_PAST, Offsets
+from tailrace.kernels.loki.read import (
     Bounds,
     Ending,
     Entries,
     Form,
     Names,
+    StreamAttributes,
     attributes_bytes,
     attributes_of,
     columns_of,
@@ -49,9 +50,8 @@ from tailrace.kernels.loki import (
     original_times,
     read_entries,
 )
-from tailrace.kernels.loki_entries import TOO_FAR_PAST, Offsets
-from tailrace.kernels.ndjson_names import name_table
-from tailrace.kernels.ndjson_values import SCALE_ANY, SCALE_OTEL, SCALE_SYSLOG
+from tailrace.kernels.name_table import name_table
+from tailrace.kernels.ndjson.values import SCALE_ANY, SCALE_OTEL, SCALE_SYSLOG
 from tailrace.model.batch import ATTRIBUTES, EVENT_SCHEMA, LEVELS, TIMESTAMP, empty_batch
 
 LOKI_JSON = "application/vnd.loki.push+json"
@@ -81,6 +81,8 @@ _NAMES = Names(
     columns=np.array([column for _, column in _METADATA], np.int64),
     scales=np.array([_SCALES[NUMBER_SCALES.get(name, "any")] for name, _ in _METADATA], np.int64),
 )
+# Metadata that is in the column of its own name only. LogQL knows the ids' columns as metadata, and no others.
+_IDS = ("trace_id", "span_id")
 _LEVELS = pa.array(LEVELS)
 
 
@@ -106,7 +108,7 @@ class _Streams(NamedTuple):
     """
 
     indexes: Offsets
-    attributes: pa.MapArray
+    attributes: StreamAttributes
     columns: list[LabelColumns]
     bad: BadStreams
 
@@ -133,6 +135,7 @@ def _read_streams(body: bytes, form: Form, entries: Entries, limits: IngestSetti
     good = np.full(len(distinct.firsts) + 1, -1, np.int32)
     columns: list[LabelColumns] = []
     offsets = [0]
+    kept: list[int] = []
     keys: list[str] = []
     values: list[str] = []
     reasons: dict[int, str] = {}
@@ -140,22 +143,23 @@ def _read_streams(body: bytes, form: Form, entries: Entries, limits: IngestSetti
         try:
             if begin < 0:
                 raise BadLabels("the stream has no labels")
-            labels = read_labels(body[begin:end], is_json=form is Form.JSON, limits=limits)
+            labels = stream_labels(body[begin:end], is_json=form is Form.JSON, limits=limits)
         except BadLabels as error:
             reasons[number] = str(error)
             continue
         good[number] = len(columns)
-        columns.append(columns_of_labels(labels))
-        attributes = {**labels, STREAM: canonical_labels(labels)}
-        keys += attributes.keys()
-        values += attributes.values()
+        columns.append(labels.columns)
+        kept.append(labels.kept)
+        keys += labels.names
+        values += labels.values
         offsets.append(len(keys))
     of_streams = pa.MapArray.from_arrays(
         pa.array(offsets, pa.int32()), pa.array(keys, pa.string()), pa.array(values, pa.string()), ATTRIBUTES
     )
     strange = (entries.streams[:, 5] == 1) & (distinct.indexes < 0) if form is Form.JSON else np.zeros(0, np.bool_)
     bad = BadStreams(distinct.indexes, reasons, np.flatnonzero(strange))
-    return _Streams(good[distinct.indexes], of_streams, columns, bad)
+    attributes_of_streams = StreamAttributes(of_streams, np.array(kept, np.int32))
+    return _Streams(good[distinct.indexes], attributes_of_streams, columns, bad)
 
 
 def _events(
@@ -184,9 +188,14 @@ def _events(
     levels = np.where(stream_levels >= 0, stream_levels, picked.levels)
     complete_levels(levels, row_streams, level_codes, lines)
     taken = pa.array(row_streams)
+    of_streams = [column.take(taken) for column in columns]
+    said = np.zeros(rows, np.uint8)
+    for bit, (column, own) in enumerate(zip(of_streams[2:], picked.texts[2:], strict=True)):
+        if own is not None:
+            said |= pc.and_(column.is_null(), own.is_valid()).to_numpy(zero_copy_only=False).astype(np.uint8) << bit
     service, host, trace_id, span_id = (
-        _completed(column.take(taken), own, default)
-        for column, own, default in zip(columns, picked.texts, (UNKNOWN_SERVICE, None, None, None), strict=True)
+        _completed(column, own, default)
+        for column, own, default in zip(of_streams, picked.texts, (UNKNOWN_SERVICE, None, None, None), strict=True)
     )
     return pa.RecordBatch.from_arrays(
         [
@@ -198,7 +207,7 @@ def _events(
             lines,
             trace_id,
             span_id,
-            attributes_of(row_streams, streams.attributes, pairs),
+            attributes_of(row_streams, streams.attributes, pairs, _IDS, said),
         ],
         schema=EVENT_SCHEMA,
     )
@@ -216,8 +225,8 @@ def _completed(column: pa.StringArray, own: pa.StringArray | None, default: str 
     """The streams' column, where that has nothing (or the default) the rows' own one."""
     if own is None:
         return column
-    missing = column.is_null() if default is None else pa.compute.equal(column, default)
-    return pa.compute.if_else(pa.compute.and_(missing, own.is_valid()), own, column)
+    missing = column.is_null() if default is None else pc.equal(column, default)
+    return pc.if_else(pc.and_(missing, own.is_valid()), own, column)
 
 
 def _with_oddities(pairs: pa.MapArray, entries: Entries, originals: pa.StringArray) -> pa.MapArray:

@@ -1,6 +1,6 @@
 """One entry of a Loki push in plain Python: what it means, or what is wrong with it.
 
-This is the twin of the kernels (`kernels/loki_json.py`, `kernels/loki_protobuf.py`) and their oracle in the tests. A
+This is the twin of the kernels (`kernels/loki/`) and their oracle in the tests. A
 server reads entries here only to give a reason for those that the kernels found wrong.
 """
 

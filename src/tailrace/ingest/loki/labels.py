@@ -12,6 +12,7 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Mapping, Sequence
+from functools import lru_cache
 from typing import Any, NamedTuple
 
 from tailrace.config import IngestSettings
@@ -60,6 +61,7 @@ _QUOTED = {**{char: f"\\{name}" for name, char in _ESCAPED.items()}, "\\": "\\\\
 _SURROGATES = re.compile("[\ud800-\udfff]")
 
 _SHOWN_CHARACTERS = 100
+_SHORT_BYTES = 1024
 
 
 class BadLabels(BadInput):
@@ -76,22 +78,53 @@ class LabelColumns(NamedTuple):
     span_id: str | None
 
 
-def read_labels(raw: bytes, *, is_json: bool, limits: IngestSettings) -> dict[str, str]:
+class StreamLabels(NamedTuple):
+    """What the labels of a stream give each of its events.
+
+    `names` and `values` are attributes: the first `kept` of them, and behind those what the column of its name says.
+    """
+
+    names: tuple[str, ...]
+    values: tuple[str, ...]
+    kept: int
+    columns: LabelColumns
+
+
+def stream_labels(raw: bytes, *, is_json: bool, limits: IngestSettings) -> StreamLabels:
+    """What the labels in `raw`, as `read_labels` takes them, give. Raises `BadLabels` with the reason."""
+    # Shippers send the same few streams in each push.
+    read = _known_stream_labels if len(raw) <= _SHORT_BYTES else _stream_labels
+    return read(raw, is_json, limits.line_bytes_max, limits.fields_max)
+
+
+def _stream_labels(raw: bytes, is_json: bool, line_bytes_max: int, fields_max: int) -> StreamLabels:
+    labels = read_labels(raw, is_json=is_json, line_bytes_max=line_bytes_max, fields_max=fields_max)
+    columns = columns_of_labels(labels)
+    of_columns = columns._asdict()
+    said = {name: text for name, text in labels.items() if of_columns.get(name) == text}
+    attributes = {name: text for name, text in labels.items() if name not in said}
+    attributes[STREAM] = canonical_labels(labels)
+    return StreamLabels((*attributes, *said), (*attributes.values(), *said.values()), len(attributes), columns)
+
+
+# Some megabytes, and some tens of them when a sender does its worst.
+_known_stream_labels = lru_cache(maxsize=4096)(_stream_labels)
+
+
+def read_labels(raw: bytes, *, is_json: bool, line_bytes_max: int, fields_max: int) -> dict[str, str]:
     """The labels that `raw` stands for: the text itself, or a JSON value, object or string.
 
     Raises `BadLabels` with the reason.
     """
-    if len(raw) > limits.line_bytes_max:
-        raise BadLabels(
-            f"labels of {len(raw):,} bytes are more than {limits.line_bytes_max:,} (ingest.line_bytes_max)"
-        )
+    if len(raw) > line_bytes_max:
+        raise BadLabels(f"labels of {len(raw):,} bytes are more than {line_bytes_max:,} (ingest.line_bytes_max)")
     text = raw.decode(errors="replace")
     labels = _read_json(text) if is_json else _read_text(text)
     labels = {name: value for name, value in labels.items() if value}
     if not labels:
         raise BadLabels("a stream needs a label at least, with a value")
-    if len(labels) > limits.fields_max:
-        raise BadLabels(f"{len(labels)} labels are more than {limits.fields_max} (ingest.fields_max)")
+    if len(labels) > fields_max:
+        raise BadLabels(f"{len(labels)} labels are more than {fields_max} (ingest.fields_max)")
     return labels
 
 

@@ -12,8 +12,8 @@ from tailrace.config import IngestSettings
 from tailrace.ingest.decoded import Rejected
 from tailrace.ingest.json_logs import REJECTED_MAX
 from tailrace.ingest.loki.entry import BadEntry, json_entry, protobuf_entry
-from tailrace.kernels.loki import Ending, Entries, Form
-from tailrace.kernels.loki_entries import Offsets
+from tailrace.kernels.loki.entries import Offsets
+from tailrace.kernels.loki.read import Ending, Entries, Form
 
 Items = npt.NDArray[Any]
 """Rows of two: the index of a bad entry, or -1 for a whole stream, and the stream."""

@@ -1,0 +1,1 @@
+"""Loki pushes, JSON and protobuf, to Arrow buffers."""

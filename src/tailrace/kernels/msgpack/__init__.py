@@ -1,0 +1,1 @@
+"""MessagePack of the Forward protocol to JSON lines."""

@@ -1,0 +1,1 @@
+"""JSON events, one a line or in an array, to Arrow buffers."""

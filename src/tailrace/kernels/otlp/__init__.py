@@ -1,0 +1,1 @@
+"""OTLP log records, JSON and protobuf, to Arrow buffers."""

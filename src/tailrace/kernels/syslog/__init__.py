@@ -1,0 +1,1 @@
+"""Syslog streams to messages, and messages to Arrow buffers."""
