@@ -50,8 +50,8 @@ class IngestSettings(Section):
     """One event's JSON or text; past it the line is a dead letter."""
     fields_max: PositiveInt = 256
     """Fields of one event, nested ones counted; past it the line is a dead letter."""
-    nesting_max: PositiveInt = 16
-    """Depth of nested objects and arrays in one event; past it the line is a dead letter."""
+    nesting_max: Annotated[int, Field(gt=0, le=128)] = 16
+    """Depth of nested objects and arrays in one event; past it the line is a dead letter. At most 128."""
     timestamp_past_max_s: PositiveFloat = 40 * 365 * 86400
     """A timestamp further back is absurd: the event is kept under its arrival time, with a mark."""
     timestamp_future_max_s: PositiveFloat = 86400
@@ -83,22 +83,26 @@ class ListenerSettings(Section):
     """Syslog over TLS; usually port 6514."""
     forward: Address | None = None
     """Fluentd's and Fluent Bit's forward protocol; usually port 24224."""
+    forward_tls: Address | None = None
+    """The forward protocol over TLS; usually port 24224."""
     forward_shared_key: str | None = None
-    """The key that a client of `forward` must know; none: anybody may send."""
+    """The key that a client of `forward` and `forward_tls` must know; none: anybody may send."""
     gelf_udp: Address | None = None
     """Graylog's format over UDP; usually port 12201."""
     gelf_tcp: Address | None = None
     """Graylog's format over TCP; usually port 12201."""
+    gelf_tls: Address | None = None
+    """Graylog's format over TLS; usually port 12201."""
     syslog_timezone: str = "UTC"
     """The zone of syslog's times that tell none: an offset such as `+02:00`, or a name such as `Europe/Berlin`."""
     tls_certificate: Path | None = None
-    """The certificate that `syslog_tls` shows, with its chain, as a PEM file."""
+    """The certificate that `syslog_tls`, `forward_tls` and `gelf_tls` show, with its chain, as a PEM file."""
     tls_key: Path | None = None
     """Its private key, as a PEM file without a password; none: it is in the file of the certificate."""
     tls_client_ca: Path | None = None
-    """Certificates, as a PEM file, that sign those of `syslog_tls` clients; none: anybody may send."""
+    """Certificates, as a PEM file, that sign those of the clients over TLS; none: anybody may send."""
     connections_max: PositiveInt = 12_000
-    """Connections of one TCP listener at once; past it a new one is closed. Idle ones take some kilobytes each."""
+    """Connections of a TCP listener at once; past it a new one is closed. Idle ones take kilobytes, over TLS 100."""
 
 
 class WorkerSettings(Section):

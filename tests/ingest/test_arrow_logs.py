@@ -64,6 +64,7 @@ ROWS = st.lists(
 )
 
 
+@pytest.mark.slow
 @settings(deadline=None, max_examples=50)
 @given(ROWS)
 def test_our_own_batches(events: list[dict[str, Any]]) -> None:

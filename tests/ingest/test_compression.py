@@ -65,6 +65,7 @@ def test_members_and_frames() -> None:
     assert decompress(zstandard.compress(b"ab") + zstandard.compress(b"c"), "zstd", bytes_max=100) == b"abc"
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("name", "encode"), COMPRESSED)
 def test_bomb(name: str, encode: Callable[[bytes], bytes]) -> None:
     """A body that grows past the bound is refused by the setting's name, without being held in memory whole."""

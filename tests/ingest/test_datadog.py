@@ -5,7 +5,10 @@ from __future__ import annotations
 import random
 from typing import Any
 
+import pytest
+
 from tailrace.config import IngestSettings
+from tailrace.errors import TooLarge
 from tailrace.ingest.datadog import decode_datadog, decode_datadog_text
 from tailrace.ingest.decoded import Decoded
 
@@ -52,10 +55,36 @@ def test_what_the_query_string_tells() -> None:
     assert event["attributes"] == {"ddsource": "s", "ddtags": "env:q", "env": "q"}
 
 
+def test_what_the_query_string_tells_is_bounded() -> None:
+    """Many small events under a long text would be a huge body."""
+    limits = IngestSettings(body_bytes_max=10_000)
+    told = {"ddtags": ",".join(f"k{number}:v" for number in range(50))}
+    with pytest.raises(TooLarge, match=r"ingest\.body_bytes_max"):
+        decode_datadog(b'{"a":1}' * 1000, limits=limits, now_us=NOW_US, defaults=told)
+    with pytest.raises(TooLarge, match=r"ingest\.body_bytes_max"):
+        decode_datadog_text(b"x\n" * 1000, limits=limits, now_us=NOW_US, defaults=told)
+
+
+@pytest.mark.parametrize(("body", "events"), [(b"{}", 0), (b"{}\n", 0), (b"[]", 0), (b"[{}]", 1)])
+def test_the_agents_probe_is_no_event(body: bytes, events: int) -> None:
+    """At its start it sends an empty object, to see whether it could send logs."""
+    for told in ({}, {"service": "s"}):
+        found = decoded(body, **told)
+        assert (found.events.num_rows, found.rejected) == (events, [])
+
+
+def test_what_can_be_read_and_not_written_is_rejected() -> None:
+    """It is one event past the limit; the others of its body are kept."""
+    found = decoded(b'[{"message":"a","ddtags":"k:v"},{"x":%b1%b},{"message":"b"}]' % (b'{"k":' * 400, b"}" * 400))
+    assert found.events.column("message").to_pylist() == ["a", "b"]
+    assert [(each.line, "ingest.nesting_max" in each.reason) for each in found.rejected] == [(2, True)]
+
+
 def test_lines_of_text() -> None:
-    """Each is a message."""
-    found = decode_datadog_text(b"one\r\n\ntwo", limits=LIMITS, now_us=NOW_US, defaults={"service": "s"})
-    assert found.events.column("message").to_pylist() == ["one", "two"]
+    """Each is a message; only a line feed ends one."""
+    told = "one\r\n\ntwo\rof\ffour\u2028and\x85\x1dparts\n".encode()
+    found = decode_datadog_text(told, limits=LIMITS, now_us=NOW_US, defaults={"service": "s"})
+    assert found.events.column("message").to_pylist() == ["one", "two\rof\ffour\u2028and\x85\x1dparts"]
     assert found.events.column("service").to_pylist() == ["s", "s"]
 
 
@@ -66,6 +95,7 @@ def test_good_events_of_a_bad_body_are_kept() -> None:
     assert [(each.line, each.raw) for each in found.rejected] == [(2, b"5"), (4, b', {"mess')]
 
 
+@pytest.mark.slow
 def test_damaged_bodies_never_raise() -> None:
     """Every outcome is events and rejected ones."""
     shuffled = random.Random(3)

@@ -10,7 +10,7 @@ import pytest
 from tailrace.config import IngestSettings
 from tailrace.ingest.fields import ALIASES, COLUMNS, LEVEL_NAMES, TEXT_NAMES, TIMESTAMP_NAMES
 from tailrace.ingest.json_logs import decode_json
-from tailrace.kernels.ndjson_names import NAME_BYTES_MAX
+from tailrace.kernels.name_table import NAME_BYTES_MAX
 from tailrace.model.batch import EVENT_SCHEMA
 
 NOW_US = 1_743_156_000_000_000

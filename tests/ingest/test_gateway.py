@@ -14,6 +14,7 @@ from tailrace.broker.port import Assignments, LogFigures, LogReader, LogRecord, 
 from tailrace.broker.sqlite import SqliteLog
 from tailrace.config import IngestSettings, LogSettings
 from tailrace.errors import BadInput, RetryLater, SlowDown, TooLarge, UnsupportedMedia
+from tailrace.ingest import gathering, json_logs
 from tailrace.ingest.gateway import Gateway
 from tailrace.ingest.receipt import Receipt
 from tailrace.model.batch import ARROW_STREAM, batch_of_rows, decode_batch, encode_batch
@@ -141,6 +142,41 @@ def test_single_events_of_many_requests_share_records_of_the_log(gateway: Gatewa
     [letter] = letters(log)
     assert (letter["source"], letter["line"], letter["raw"]) == ("client 7", 1, b'{"message":')
     assert len(records(log)) < 20
+
+
+def post_together(gateway: Gateway, bodies: Sequence[bytes]) -> list[Receipt]:
+    async def post() -> list[Receipt]:
+        requests = [
+            gateway.accept(body, content_type=JSON, content_encoding=None, source=f"client {number}")
+            for number, body in enumerate(bodies)
+        ]
+        return await asyncio.gather(*requests)
+
+    return asyncio.run(post())
+
+
+def test_halves_of_an_event_from_two_clients_are_no_event(gateway: Gateway, log: SqliteLog) -> None:
+    """Each is told that it sent no JSON, and has a dead letter."""
+    receipts = post_together(gateway, [b'{"message":', b'{"message":"b"}}'])
+    assert [(each.accepted, len(each.rejected)) for each in receipts] == [(0, 1), (0, 1)]
+    assert [(letter["source"], letter["line"]) for letter in letters(log)] == [("client 0", 1), ("client 1", 1)]
+    assert messages(log) == []
+
+
+def test_two_events_on_one_line_are_counted_as_two(gateway: Gateway, log: SqliteLog) -> None:
+    """Beside others or alone; who sent what is no event is told so, and nobody else."""
+    two, bad, brace = b'{"message":"a"} {"message":"b"}', b'{"message":1,,}', b'{"message":"}{"}'
+    receipts = post_together(gateway, [two, bad, brace])
+    assert [(each.accepted, len(each.rejected)) for each in receipts] == [(2, 0), (0, 1), (1, 0)]
+    assert sorted(messages(log)) == ["a", "b", "}{"]
+
+
+def test_each_of_many_bad_events_is_told_so(gateway: Gateway, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Also when they are more than a decoder names of one body."""
+    for module in (gathering, json_logs):
+        monkeypatch.setattr(module, "REJECTED_MAX", 3)
+    receipts = post_together(gateway, [b"{"] * 10)
+    assert [(each.accepted, len(each.rejected)) for each in receipts] == [(0, 1)] * 10
 
 
 def test_an_event_written_over_several_lines_is_one_event(gateway: Gateway, log: SqliteLog) -> None:

@@ -73,6 +73,36 @@ def test_entries_come_in_any_parts() -> None:
 
 
 @pytest.mark.parametrize(
+    ("tail", "kept"),
+    [
+        (b"", None),
+        (b"MESSAGE=la", b""),
+        (b"MESSAGE=last\n", b""),
+        (b"A=1\nMESSA", b"A=1\nMESSA"),
+        (b"MESSAGE\n\x09\0", b"MESSAGE\n\x09\0"),
+        (field(b"MESSAGE", b"last")[:-3], field(b"MESSAGE", b"last")[:-3]),
+        (field(b"MESSAGE", b"last")[:-1], b""),
+        (b"A=1\n" + field(b"COREDUMP", b"x" * 5000)[:2000], b"A=1\n"),
+        (b"A=1\nMESSAGE=" + b"x" * 2000, b""),
+    ],
+)
+@pytest.mark.parametrize("count", [1, 700, 10_000])
+def test_the_body_ends(tail: bytes, kept: bytes | None, count: int) -> None:
+    """The last entry may lack its blank line; what is cut off, or was too large all the same, is told."""
+    framer, body = JournalFramer(1000), JOURNAL + tail
+    found = b"".join(framer.feed(body[place : place + count]) for place in range(0, len(body), count))
+    found += framer.finish()
+    rejected = framer.take_rejected()
+    if kept == b"" and len(tail) < 1000:
+        assert (found, rejected) == (JOURNAL + tail.rstrip(b"\n") + b"\n\n", [])
+    else:
+        assert found == JOURNAL
+        assert [each.line for each in rejected] == ([] if kept is None else [3])
+        assert all(each.raw.startswith(kept or b"A=1\nMESSAGE=") for each in rejected)
+    assert framer.held_bytes == 0
+
+
+@pytest.mark.parametrize(
     "bad",
     [
         b"GET / HTTP/1.1\n\n",
@@ -107,6 +137,7 @@ def test_an_entry_past_a_limit_is_rejected() -> None:
     assert "ingest.fields_max" in found.rejected[0].reason
 
 
+@pytest.mark.slow
 def test_damaged_bodies_never_raise() -> None:
     """By themselves and through the framer; what that hands on is never cut off."""
     shuffled = random.Random(3)
@@ -116,6 +147,6 @@ def test_damaged_bodies_never_raise() -> None:
             body[shuffled.randrange(len(body))] = shuffled.choice((shuffled.randrange(256), 0x0A, 0x3D))
         decode_journal(bytes(body), limits=LIMITS, now_us=NOW_US).events.validate(full=True)
         framer = JournalFramer(1000)
-        whole = framer.feed(bytes(body)) + framer.feed(b"\n\n")
+        whole = framer.feed(bytes(body)) + framer.finish()
         found = decode_journal(whole, limits=LIMITS, now_us=NOW_US)
         assert not any("cut off" in each.reason for each in found.rejected)

@@ -48,6 +48,7 @@ def row(event: str) -> dict[str, Any]:
     return {**found, "attributes": dict(found["attributes"])}
 
 
+@pytest.mark.slow
 @settings(deadline=None, max_examples=60)
 @given(lines(), ANY_LIMITS, st.sampled_from([b"\n", b"\r\n", b"\n\n \t\n"]), st.booleans())
 def test_lines_mean_the_same_on_both_paths(
@@ -58,6 +59,7 @@ def test_lines_mean_the_same_on_both_paths(
     assert_same(decode(body, limits), read_lines(body, limits))
 
 
+@pytest.mark.slow
 @settings(deadline=None, max_examples=60)
 @given(st.lists(EVENTS, max_size=5), ANY_LIMITS, st.data())
 def test_array_means_the_same_as_lines(events: list[Any], limits: IngestSettings, data: Any) -> None:
@@ -68,6 +70,7 @@ def test_array_means_the_same_as_lines(events: list[Any], limits: IngestSettings
     assert_same(decode(array.encode(), limits), read_lines("\n".join(texts).encode(), limits))
 
 
+@pytest.mark.slow
 @settings(deadline=None, max_examples=60)
 @given(st.lists(EVENTS, min_size=1, max_size=4), st.data())
 def test_pretty_printed_values(events: list[Any], data: Any) -> None:
@@ -95,6 +98,7 @@ def mutated(body: bytes, mutations: list[tuple[str, float, int]]) -> bytes:
     return body
 
 
+@pytest.mark.slow
 @settings(deadline=None, max_examples=60)
 @given(lines(FLAT_EVENTS), st.lists(MUTATION, min_size=1, max_size=3), ANY_LIMITS)
 def test_no_good_line_is_lost_to_bad_ones(

@@ -11,6 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from tailrace.config import IngestSettings
+from tailrace.errors import TooLarge
 from tailrace.ingest.json_logs import decode_json
 from tailrace.ingest.splunk import HecDecoded, decode_hec, decode_hec_raw
 
@@ -116,6 +117,15 @@ def test_limits() -> None:
     assert (deep.events.num_rows, len(deep.rejected)) == (1, 1)
 
 
+@pytest.mark.parametrize("depth", [100, 400, 900])
+def test_what_can_be_read_and_not_written_is_rejected(depth: int) -> None:
+    """It is one event past the limit; the others of its body are kept."""
+    found = decoded(b'{"event":"a"}{"event":%b1%b}{"event":"b"}' % (b'{"k":' * depth, b"}" * depth))
+    assert found.events.column("message").to_pylist() == ["a", "b"]
+    assert found.first_failure() == (6, 1)
+    assert "ingest.nesting_max" in found.rejected[0].reason
+
+
 def test_bytes_that_are_not_utf8() -> None:
     """They become U+FFFD in an event, and are kept as they were in a dead letter."""
     found = decoded(b'\xef\xbb\xbf{"event":"caf\xe9"}{"x":"\xe9"}')
@@ -127,13 +137,44 @@ def test_raw_lines() -> None:
     """Each line is an event; times and levels are found in it, and the query string tells the rest."""
     found = decode_hec_raw(
         b"2025-11-13T02:13:20Z ERROR it broke\r\n\r\n2025-11-13T02:13:21Z INFO better\n",
-        limits=LIMITS, now_us=NOW_US, host="h", source="s", attributes={"sourcetype": "t"},
+        limits=LIMITS, now_us=NOW_US, told={"host": "h", "source": "s", "sourcetype": "t"},
     )  # fmt: skip
     first, second = found.events.to_pylist()
     assert (first["level"], first["host"], first["service"]) == ("ERROR", "h", "s")
     assert (second["timestamp"] - first["timestamp"]).total_seconds() == 1
     assert dict(second["attributes"]) == {"sourcetype": "t"}
-    assert decode_hec_raw(b'{"msg":"json"}\n', limits=LIMITS, now_us=NOW_US).events["message"].to_pylist() == ["json"]
+    found = decode_hec_raw(b'{"msg":"json"}\n', limits=LIMITS, now_us=NOW_US, told={})
+    assert found.events["message"].to_pylist() == ["json"]
+
+
+DEEP = b'{"msg":%b1%b}' % (b'{"k":' * 400, b"}" * 400)
+
+
+def test_raw_lines_of_json() -> None:
+    """The query string tells of them too; a line that is no JSON is a message, and nothing is rejected for it."""
+    body = b'{"msg":"a"}\n{"msg":"b","host":"own","service":"own"}\n  at main.c:7\n{"msg":"cut\n' + DEEP + b"\n[1]"
+    for told in ({"host": "h", "source": "s", "index": "i"}, {}):
+        found = decode_hec_raw(body, limits=LIMITS, now_us=NOW_US, told=told)
+        assert found.rejected == []
+        rows = found.events.to_pylist()
+        assert [row["message"] for row in rows] == ["a", "b", "  at main.c:7", '{"msg":"cut', DEEP.decode(), "[1]"]
+        if told:
+            assert [row["host"] for row in rows] == ["h", "own", "h", "h", "h", "h"]
+            assert [row["service"] for row in rows] == ["s", "own", "s", "s", "s", "s"]
+            assert dict(rows[0]["attributes"]) == {"index": "i"}
+            assert dict(rows[1]["attributes"]) == {"source": "s", "index": "i"}
+
+
+def test_raw_lines_that_are_long() -> None:
+    """A line of JSON of any length is read as one, and what is past the limit is rejected."""
+    body = b'{"msg":"%b"}\n' % (b"x" * 100_000)
+    assert decode_hec_raw(body, limits=LIMITS, now_us=NOW_US, told={}).events.num_rows == 1
+    found = decode_hec_raw(body * 2, limits=IngestSettings(line_bytes_max=1000), now_us=NOW_US, told={"host": "h"})
+    assert [each.line for each in found.rejected] == [1, 2]
+    with pytest.raises(TooLarge, match=r"ingest\.body_bytes_max"):
+        decode_hec_raw(
+            b"x\n" * 1000, limits=IngestSettings(body_bytes_max=10_000), now_us=NOW_US, told={"host": "h" * 50}
+        )
 
 
 NAMES = st.sampled_from(["msg", "level", "a", "b", "status", "user"])
@@ -144,6 +185,7 @@ VALUES = st.recursive(
 )
 
 
+@pytest.mark.slow
 @settings(max_examples=100, deadline=None)
 @given(st.lists(st.dictionaries(NAMES, VALUES, min_size=1, max_size=5), min_size=1, max_size=4))
 def test_an_object_means_what_it_means_as_a_native_event(events: list[dict[str, Any]]) -> None:
@@ -153,6 +195,7 @@ def test_an_object_means_what_it_means_as_a_native_event(events: list[dict[str, 
     assert decoded(body.encode()).events.to_pylist() == native.events.to_pylist()
 
 
+@pytest.mark.slow
 def test_damaged_bodies_never_raise() -> None:
     """Every outcome is events and rejected ones."""
     shuffled = random.Random(3)
@@ -160,5 +203,5 @@ def test_damaged_bodies_never_raise() -> None:
         body = bytearray(SPLUNK_HANDLER + DOCKER)
         for _ in range(shuffled.randrange(1, 5)):
             body[shuffled.randrange(len(body))] = shuffled.choice((shuffled.randrange(256), 0x22, 0x5B, 0x7D))
-        for decode in (decode_hec, decode_hec_raw):
-            decode(bytes(body), limits=LIMITS, now_us=NOW_US).events.validate(full=True)
+        decoded(bytes(body)).events.validate(full=True)
+        decode_hec_raw(bytes(body), limits=LIMITS, now_us=NOW_US, told={}).events.validate(full=True)

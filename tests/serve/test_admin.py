@@ -6,7 +6,7 @@ import pyarrow as pa
 
 from tailrace.broker.port import LogRecord
 from tailrace.broker.sqlite import SqliteLog
-from tailrace.config import Settings
+from tailrace.config import IngestSettings
 from tailrace.model.batch import decode_batch
 from tailrace.model.claim import CLAIM, ONLY_STORE
 from tailrace.model.dead_letter import DEAD_LETTER_SCHEMA
@@ -140,9 +140,13 @@ def test_what_a_store_refused_is_replayed_to_that_store_alone(house: House, clie
     assert client.get(f"/api/dead-letters/{letter['id']}").status_code == 404
 
 
-def test_a_mended_text_has_the_bound_of_a_body(house: House) -> None:
-    """A replay's body is held to ingest.body_bytes_max."""
+def test_a_mended_text_has_the_bounds_of_a_body(house: House, client: Client) -> None:
+    """A replay's body is held to ingest.body_bytes_max, and with all others to ingest.body_bytes_in_flight_max."""
     _letters(house, b"x")
-    settings = Settings.model_validate({"ingest": {"body_bytes_max": 10}})
-    answer = house.client(settings=settings).request("POST", "/api/dead-letters/0-17-0/replay", content=GOOD)
-    assert answer.status_code == 413
+    house.places.gateway.limits = IngestSettings(body_bytes_max=100, body_bytes_in_flight_max=120)
+    too_large = client.request("POST", "/api/dead-letters/0-17-0/replay", content=GOOD * 3)
+    assert (too_large.status_code, "ingest.body_bytes_max" in too_large.json()["detail"]) == (413, True)
+    with house.places.gateway.reservation() as others:
+        others.add(100)
+        assert client.request("POST", "/api/dead-letters/0-17-0/replay", content=GOOD).status_code == 429
+    assert client.request("POST", "/api/dead-letters/0-17-0/replay", content=GOOD).json() == {"accepted": 1}

@@ -64,6 +64,7 @@ def test_pages_give_every_event_once(house: House, client: Client, order: str) -
     assert ids == (wanted if order == "asc" else wanted[::-1])
 
 
+@pytest.mark.slow
 def test_a_page_that_ends_with_the_last_event_has_no_next(house: House, client: Client) -> None:
     """next_cursor is null when the page is full but nothing is behind it."""
     house.hot.put([many(5)])
@@ -117,6 +118,7 @@ READERS: dict[str, tuple[str, Callable[[bytes], list[str]]]] = {
 }
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("format", READERS)
 def test_an_export_holds_every_match(house: House, client: Client, format: str) -> None:
     """A streaming format has no cap: more than one batch of events comes, in order, with type and file name."""

@@ -23,7 +23,7 @@ from collections.abc import Callable, Iterator, Sequence
 import uvicorn
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from tailrace.commands.slow_clients import HeadTimeout
+from tailrace.commands.slow_clients import BoundedRequests
 from tailrace.listen.port import Listener
 from tailrace.serve.problems import PROBLEM_JSON, problem_body
 
@@ -56,7 +56,7 @@ class DrainingServer(uvicorn.Server):
         super().__init__(
             uvicorn.Config(
                 _answering_the_last(app, stopping),
-                http=HeadTimeout,
+                http=BoundedRequests,
                 loop="uvloop",
                 ws="websockets-sansio",
                 # Those who tail say nothing that is worth reading.

@@ -16,7 +16,7 @@ import pyarrow as pa
 from tailrace.client.output import harmless
 from tailrace.client.send_source import whole_lines
 from tailrace.config import IngestSettings
-from tailrace.ingest.decoded import Decoded
+from tailrace.ingest.decoded import Decoded, Rejected
 from tailrace.ingest.json_logs import decode_json
 from tailrace.ingest.text.columns import Format
 from tailrace.ingest.text.formats import TEXT_FORMATS, TextDecoder, guess_format
@@ -91,10 +91,14 @@ def test(file: Path, as_json: bool, format_name: str | None, service: str | None
 def _decoded(lines: BinaryIO, format_name: str | None, service: str | None) -> Iterator[Decoded]:
     limits = IngestSettings()
     decoder: TextDecoder | None = None
+    lines_before = 0
     for chunk in whole_lines(lines):
         format_name = format_name or guess_format(chunk)
         if format_name == "json":
-            yield decode_json(chunk, limits=limits, now_us=system_clock_us())
+            decoded = decode_json(chunk, limits=limits, now_us=system_clock_us())
+            rejected = [Rejected(lines_before + each.line, each.reason, each.raw) for each in decoded.rejected]
+            lines_before += chunk.count(b"\n")
+            yield Decoded(decoded.events, rejected)
             continue
         if decoder is None:
             decoder = TextDecoder(cast("Format", format_name), limits=limits, service=service)

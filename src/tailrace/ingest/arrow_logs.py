@@ -19,7 +19,7 @@ from tailrace.errors import BadInput, TooLarge
 from tailrace.ingest.arrow_bounds import check_stream
 from tailrace.ingest.arrow_columns import Attribute, as_text, flattened, levels_of, times_of
 from tailrace.ingest.decoded import Decoded
-from tailrace.kernels.ndjson_keys import repeats_key
+from tailrace.kernels.key_bits import repeats_key
 from tailrace.model.batch import ATTRIBUTES, EVENT_SCHEMA, TIMESTAMP, empty_batch, join_batches
 
 Numbers = npt.NDArray[Any]

@@ -27,6 +27,7 @@ from tailrace.ingest.dead_letters import dead_letter_batch
 from tailrace.ingest.decoded import Decoded, Rejected
 from tailrace.ingest.decoders import decoder_of
 from tailrace.ingest.gathering import Gathering, single_line
+from tailrace.ingest.json_logs import decode_json_lines
 from tailrace.ingest.receipt import Receipt
 from tailrace.ingest.shape import Shape, Unshaped
 from tailrace.model.batch import ARROW_STREAM, encode_batch
@@ -36,7 +37,7 @@ from tailrace.model.claim import (
     ONLY_STORE,
     ROW_CLAIMS,
     STORES,
-    has_only_ids_of,
+    has_only_documents_of,
     is_key,
     letter_claim,
     rejected_claim,
@@ -166,7 +167,7 @@ class Gateway:
 
     async def _append_lines(self, lines: Sequence[bytes], sources: Sequence[str]) -> list[Rejected]:
         decoded = await self._append(
-            lambda now_us: decoder_of(JSON_LINES)(b"\n".join(lines), limits=self.limits, now_us=now_us),
+            lambda now_us: decode_json_lines(b"\n".join(lines), limits=self.limits, now_us=now_us),
             JSON_LINES,
             lambda line: (sources[line - 1], 1),
             _Marks(),
@@ -250,7 +251,7 @@ def _event_records(shape: Shape, events: pa.RecordBatch, headers: Mapping[str, s
         rows = shaped.events.num_rows
         if rows:
             marks = headers if shaped.stores is None else _routed(headers, shaped.stores)
-            if ROW_CLAIMS in marks and not has_only_ids_of(shaped.events, events):
+            if ROW_CLAIMS in marks and not has_only_documents_of(shaped.events, events):
                 marks = {name: value for name, value in marks.items() if name != ROW_CLAIMS}
             records.append(Record(ARROW_STREAM, encode_batch(shaped.events), rows, marks))
     return records

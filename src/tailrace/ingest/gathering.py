@@ -7,13 +7,18 @@ log; what waits while the batch before it is made durable goes together instead,
 from __future__ import annotations
 
 import asyncio
+import re
 from collections.abc import Awaitable, Callable, Sequence
 
 from tailrace.ingest.decoded import Rejected
+from tailrace.ingest.json_logs import REJECTED_MAX
 from tailrace.ingest.receipt import Receipt
 
 # Beyond this a body is worth a decoder's call of its own.
 _LINE_BYTES_MAX = 16 << 10
+
+# Where a second object may begin; or it stands in a text, which costs a decoder's call.
+_SECOND_OBJECT = re.compile(rb"\}\s*\{")
 
 AppendLines = Callable[[Sequence[bytes], Sequence[str]], Awaitable[list[Rejected]]]
 """Takes lines and the source of each; returns the rejected ones, numbered by line, once all of it is durable."""
@@ -24,7 +29,9 @@ def single_line(body: bytes) -> bytes | None:
     if len(body) > _LINE_BYTES_MAX:
         return None
     line = body.strip()
-    return line if line.startswith(b"{") and b"\n" not in line and b"\r" not in line else None
+    if not line.startswith(b"{") or b"\n" in line or b"\r" in line or _SECOND_OBJECT.search(line):
+        return None
+    return line
 
 
 class Gathering:
@@ -46,7 +53,8 @@ class Gathering:
     async def _append_waiting(self) -> None:
         try:
             while self._waiting:
-                taken, self._waiting = self._waiting, []
+                # Of more than these the decoder would not name every one that is wrong.
+                taken, self._waiting = self._waiting[:REJECTED_MAX], self._waiting[REJECTED_MAX:]
                 await self._append(taken)
         finally:
             self._appending = None

@@ -7,21 +7,28 @@ rejected, here or there, is told by that number.
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Iterator, Sequence
-from json import JSONDecodeError, JSONDecoder
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from json import JSONDecodeError
 from json.encoder import encode_basestring
 from typing import Any
 
 import pyarrow as pa
 
 from tailrace.config import IngestSettings
+from tailrace.errors import TooLarge
 from tailrace.ingest.decoded import Decoded, Rejected
 from tailrace.ingest.json_logs import BadLines, decode_json_lines
-from tailrace.ingest.json_slow import Members, NotJson, Number, clean, text_of
+from tailrace.ingest.json_slow import DECODER, NotAnEvent, NotJson, clean, text_of
 from tailrace.model.batch import EVENT_SCHEMA, join_batches
 
 # Lines are decoded in pieces, so that a body does not stand in memory three times over.
 _PIECE_BYTES = 8 << 20
+
+TOLD_GROWTH_MAX = 4
+"""What a request says of all of its events is written into each: so many times as large as a body it may become."""
+
+# What a rejected one takes besides its own bytes, as Python objects.
+_REJECTED_BYTES = 256
 
 
 class JsonLines:
@@ -32,6 +39,7 @@ class JsonLines:
         self._now_us = now_us
         self._number = 0
         self._pending: list[bytes] = []
+        self._pending_rejected: list[Rejected] = []
         self._pending_bytes = 0
         self._batches: list[pa.RecordBatch] = []
         self._bad = BadLines()
@@ -45,9 +53,26 @@ class JsonLines:
         """`line` is a JSON object without line feeds, or empty: a number that stands for no event."""
         self._number += 1
         self._pending.append(line)
-        self._pending_bytes += len(line)
+        self._pending_bytes += len(line) + 1
         if self._pending_bytes > _PIECE_BYTES:
             self._decode()
+
+    def add_values(self, body: bytes, line_of: Callable[[Any], bytes]) -> None:
+        """The JSON values of a body (`json_values`), each as the line that `line_of` makes of it.
+
+        A value for which that raises `NotAnEvent` is rejected. Where the text is no longer JSON, the rest is rejected
+        as one.
+        """
+        text = text_of_body(body)
+        place = 0
+        try:
+            for value, begin, place in json_values(text):
+                try:
+                    self.add(line_of(value))
+                except NotAnEvent as error:
+                    self.reject(str(error), bytes_of_text(text[begin:place]))
+        except NotJson as error:
+            self.reject(str(error), bytes_of_text(text[place:]))
 
     def add_lines(self, lines: bytes, count: int, rejected: Sequence[Rejected] = ()) -> None:
         """`count` lines, each with a line feed; `rejected` are of those that are empty, numbered from 1 on."""
@@ -56,9 +81,9 @@ class JsonLines:
         self._number += count
 
     def reject(self, reason: str, raw: bytes) -> None:
-        self._decode()
-        self._number += 1
-        self._bad.add(self._number, reason, raw)
+        self._pending_rejected.append(Rejected(len(self._pending) + 1, reason, raw))
+        self._pending_bytes += len(raw) + _REJECTED_BYTES
+        self.add(b"")
 
     def decoded(self) -> Decoded:
         self._decode()
@@ -66,10 +91,10 @@ class JsonLines:
 
     def _decode(self) -> None:
         if self._pending:
-            lines, count = b"\n".join(self._pending), len(self._pending)
-            self._pending, self._pending_bytes = [], 0
+            lines, count, rejected = b"\n".join(self._pending), len(self._pending), self._pending_rejected
+            self._pending, self._pending_rejected, self._pending_bytes = [], [], 0
             self._number -= count
-            self.add_lines(lines, count)
+            self.add_lines(lines, count, rejected)
 
     def _take(self, decoded: Decoded, more: Sequence[Rejected]) -> None:
         if decoded.events.num_rows:
@@ -87,8 +112,21 @@ def json_text(value: Any) -> str:
 
 
 def object_text(members: Iterable[tuple[str, Any]]) -> bytes:
-    """An object of these members, as JSON."""
-    return ("{" + ",".join([f"{json_text(key)}:{json_text(value)}" for key, value in members]) + "}").encode()
+    """An object of these members, as JSON. Raises `NotAnEvent` when it is nested far deeper than any event may be."""
+    try:
+        return ("{" + ",".join([f"{json_text(key)}:{json_text(value)}" for key, value in members]) + "}").encode()
+    except RecursionError:
+        raise NotAnEvent("objects and arrays are nested too deep (ingest.nesting_max)") from None
+
+
+def check_told(told_bytes: int, events: int, limits: IngestSettings) -> None:
+    """Raises `TooLarge` where `told_bytes` in each of so many events would make a small body a huge one."""
+    bytes_max = TOLD_GROWTH_MAX * limits.body_bytes_max
+    if told_bytes * events > bytes_max:
+        raise TooLarge(
+            f"what the query string tells, written into each of {events:,} events, is larger than {bytes_max:,} "
+            f"bytes, {TOLD_GROWTH_MAX} times ingest.body_bytes_max; send the body in parts"
+        )
 
 
 def text_of_body(body: bytes) -> str:
@@ -137,18 +175,9 @@ def _skip_blanks(text: str, place: int) -> int:
     return place if found is None else found.end()
 
 
-def _refuse_constant(name: str) -> Any:
-    raise NotJson(f"not JSON: {name} is not a JSON value")
-
-
-_DECODER = JSONDecoder(
-    object_pairs_hook=Members, parse_int=Number, parse_float=Number, parse_constant=_refuse_constant
-)
-
-
 def _value_at(text: str, place: int) -> tuple[Any, int]:
     try:
-        return _DECODER.raw_decode(text, place)
+        return DECODER.raw_decode(text, place)
     except JSONDecodeError as error:
         message = error.msg.removesuffix(" at").removesuffix(" starting")
         raise NotJson(f"not JSON: {message}, at character {error.pos + 1}") from None

@@ -17,9 +17,9 @@ from tailrace.ingest.decoded import Decoded, Rejected
 from tailrace.ingest.fields import ALIASES, MESSAGE_OBJECTS
 from tailrace.ingest.json_slow import NotAnEvent, NotJson, NotParsed, Row, decode_event
 from tailrace.ingest.timestamps import believable_us
-from tailrace.kernels.ndjson import Bounds, Ending, Framing, Names, Scanned, scan
-from tailrace.kernels.ndjson_names import name_table
-from tailrace.kernels.ndjson_values import SCALE_ANY, SCALE_OTEL, SCALE_SYSLOG
+from tailrace.kernels.name_table import name_table
+from tailrace.kernels.ndjson.read import Bounds, Ending, Framing, Names, Scanned, scan
+from tailrace.kernels.ndjson.values import SCALE_ANY, SCALE_OTEL, SCALE_SYSLOG
 from tailrace.model.batch import batch_of_rows
 
 BODY_BYTES_MAX = 512 << 20

@@ -1,4 +1,4 @@
-"""One JSON event in plain Python: what an event means, and the oracle of the kernel in `kernels/ndjson.py`.
+"""One JSON event in plain Python: what an event means, and the oracle of the kernel in `kernels/ndjson/`.
 
 The kernel reads what nearly all programs send; the rest comes here one by one: keys with escapes, keys that stand
 twice, timestamps nobody can read, and all that is wrong.
@@ -63,9 +63,10 @@ def _refuse_constant(name: str) -> Any:
     raise NotJson(f"not JSON: {name} is not a JSON value")
 
 
-_DECODER = JSONDecoder(
+DECODER = JSONDecoder(
     object_pairs_hook=Members, parse_int=Number, parse_float=Number, parse_constant=_refuse_constant
 )
+"""Makes `Members`, lists, `str`, `Number`, booleans and None."""
 
 
 class Row(NamedTuple):
@@ -112,7 +113,7 @@ def parse_json(raw: bytes, limits: IngestSettings) -> Any:
     except UnicodeDecodeError as error:
         raise NotJson(f"not JSON: invalid UTF-8 at byte {error.start + 1}") from None
     try:
-        return _DECODER.decode(text)
+        return DECODER.decode(text)
     except JSONDecodeError as error:
         line = f"line {error.lineno}, " if error.lineno > 1 else ""
         message = error.msg.removesuffix(" at").removesuffix(" starting")

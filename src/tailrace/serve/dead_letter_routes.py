@@ -10,12 +10,12 @@ import orjson
 from fastapi import APIRouter, Path, Query, Request, Response
 from pydantic import Field
 
-from tailrace.errors import TooLarge
 from tailrace.model.dead_letter import store_of
 from tailrace.serve.histogram import time_text
 from tailrace.serve.parameters import Parameters
 from tailrace.serve.places import Places
 from tailrace.serve.problems import problem_response
+from tailrace.serve.receiving import received
 from tailrace.serve.schemas import DeadLetterPage, DeadLetterWhole, Problem, Replayed
 from tailrace.store.dead_letters import DeadLetter
 
@@ -74,14 +74,14 @@ def dead_letter_router(places: Places) -> APIRouter:
         The request's body, when there is one, is the mended text that is decoded instead of the letter's own. A
         letter is replayed once, however often this is called.
         """
-        mended = await _read_body(request, places.settings.ingest.body_bytes_max)
-        letter = await asyncio.to_thread(letters.get, id)
-        receipt = await places.gateway.replay(
-            mended or letter.raw,
-            content_type=letter.content_type,
-            letter_id=letter.id,
-            only_store=store_of(letter.source),
-        )
+        async with received(request, places.gateway, places.metrics) as mended:
+            letter = await asyncio.to_thread(letters.get, id)
+            receipt = await places.gateway.replay(
+                mended or letter.raw,
+                content_type=letter.content_type,
+                letter_id=letter.id,
+                only_store=store_of(letter.source),
+            )
         if receipt.rejected or not receipt.accepted:
             told = [{"line": each.line, "reason": each.reason} for each in receipt.rejected[:_ERRORS_TOLD_MAX]]
             return problem_response(400, f"dead letter {id} still cannot be decoded; it stays", errors=told)
@@ -89,17 +89,6 @@ def dead_letter_router(places: Places) -> APIRouter:
         return _json({"accepted": receipt.accepted})
 
     return router
-
-
-async def _read_body(request: Request, bytes_max: int) -> bytes:
-    parts: list[bytes] = []
-    size_bytes = 0
-    async for part in request.stream():
-        size_bytes += len(part)
-        if size_bytes > bytes_max:
-            raise TooLarge(f"the body is larger than {bytes_max:,} bytes (ingest.body_bytes_max)")
-        parts.append(part)
-    return b"".join(parts)
 
 
 def _summary(letter: DeadLetter) -> dict[str, Any]:

@@ -24,9 +24,9 @@ from tailrace.serve.query_threads import ClientGone
 from tailrace.serve.receiving import source_of
 from tailrace.serve.schemas import Problem
 
-# Entries are appended when there are so many bytes of them, or when nothing more came for so long.
+# Entries are appended when there are so many bytes of them, or when the first of them has waited for so long.
 _BATCH_BYTES = 1 << 20
-_LINGER_S = 0.02
+_LINGER_S = 0.05
 
 # Each may hold the start of one entry, ingest.line_bytes_max; a machine has one.
 _UPLOADS_MAX = 256
@@ -88,27 +88,26 @@ class _Upload:
         self._request = request
         self._framer = JournalFramer(gateway.limits.line_bytes_max)
         self._entries: list[bytes] = []
-        self._entries_bytes = 0
+        self._rejected: list[Rejected] = []
+        self._held_bytes = 0
 
     async def run(self) -> None:
         """Raises `BadInput` where the bytes are not of the format; what was whole before is durable then."""
         goes_on = True
         while goes_on:
             goes_on = await self._receive()
+            if not goes_on:
+                self._add(self._framer.finish())
             await self._append()
             if self._framer.broken is not None:
                 raise self._framer.broken
-        if self._framer.held_bytes:
-            # The last entry may lack its blank line.
-            self._add(self._framer.feed(b"\n\n"))
-            await self._append()
 
     async def _receive(self) -> bool:
         """Parts of the body, until there is a batch; False at the body's end."""
-        timeout_s = None
-        while self._entries_bytes < _BATCH_BYTES:
+        until_s = None
+        while self._held_bytes < _BATCH_BYTES:
             try:
-                async with asyncio.timeout(timeout_s):
+                async with asyncio.timeout_at(until_s):
                     message = await self._request.receive()
             except TimeoutError:
                 return True
@@ -122,27 +121,29 @@ class _Upload:
                 return False
             if self._framer.broken is not None:
                 return True
-            if self._entries:
-                timeout_s = _LINGER_S
+            if self._held_bytes and until_s is None:
+                until_s = asyncio.get_running_loop().time() + _LINGER_S
         return True
 
     def _add(self, entries: bytes) -> None:
-        if entries:
-            self._entries.append(entries)
-            self._entries_bytes += len(entries)
+        rejected = self._framer.take_rejected()
+        self._entries.append(entries)
+        self._rejected += rejected
+        self._held_bytes += len(entries) + sum(len(each.raw) for each in rejected)
 
     async def _append(self) -> None:
         """What is whole. Waits while the log refuses."""
-        body, too_large = b"".join(self._entries), self._framer.take_rejected()
-        self._entries, self._entries_bytes = [], 0
-        if not body and not too_large:
+        body, rejected = b"".join(self._entries), self._rejected
+        self._entries, self._rejected, self._held_bytes = [], [], 0
+        if not body and not rejected:
             return
         while True:
             try:
                 with self._gateway.reservation() as reservation:
-                    reservation.add(len(body))
+                    # What is larger than the bound would wait for ever.
+                    reservation.add(min(len(body), self._gateway.limits.body_bytes_in_flight_max))
                     await self._gateway.append(
-                        lambda now_us: self._decode(body, too_large, now_us),
+                        lambda now_us: self._decode(body, rejected, now_us),
                         content_type="application/json",
                         source=source_of(self._request),
                         headers={ROW_CLAIMS: DOCUMENTS},
@@ -152,6 +153,6 @@ class _Upload:
             else:
                 return
 
-    def _decode(self, body: bytes, too_large: Sequence[Rejected], now_us: int) -> Decoded:
+    def _decode(self, body: bytes, rejected: Sequence[Rejected], now_us: int) -> Decoded:
         decoded = decode_journal(body, limits=self._gateway.limits, now_us=now_us)
-        return Decoded(decoded.events, [*decoded.rejected, *too_large])
+        return Decoded(decoded.events, [*decoded.rejected, *rejected])

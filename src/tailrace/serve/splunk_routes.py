@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import itertools
 import logging
+import secrets
 from typing import Any
 
 import orjson
@@ -16,7 +17,6 @@ from fastapi import APIRouter, Request, Response
 
 from tailrace.errors import BadInput, RetryLater, SlowDown, TailraceError, TooLarge
 from tailrace.ingest.compression import decompress
-from tailrace.ingest.decoded import Decoded
 from tailrace.ingest.gateway import Gateway
 from tailrace.ingest.splunk import (
     EVENT_BLANK,
@@ -47,8 +47,11 @@ _TEXTS = {
 
 _CHANNEL = "x-splunk-request-channel"
 
-# Acknowledgements asked about in one request; a client has one a request that it sent.
-_ACKS_MAX = 10_000
+# In the query string, of all lines of a body.
+_TOLD = ("host", "source", "sourcetype", "index")
+
+# A client asks for one acknowledgement a request that it sent. More than this much JSON would hold up the event loop.
+_ACKS_BYTES_MAX = 1 << 20
 
 _EVENT = {"time": 1743156000.123, "host": "web-1", "source": "checkout", "event": "payment refused"}
 _DONE = {"text": "Success", "code": 0}
@@ -82,25 +85,20 @@ def _body(media_type: str, example: Any) -> dict[str, Any]:
 
 def splunk_router(gateway: Gateway, metrics: Metrics) -> APIRouter:
     router = APIRouter(tags=["splunk"])
-    # Unique is all that an acknowledgement's id has to be.
-    ack_ids = itertools.count()
+    # Unique is all that an acknowledgement's id has to be, also beside those of other gateways and of a run before: a
+    # client that is given one twice takes the first for refused.
+    ack_ids = itertools.count(secrets.randbits(48))
 
     async def append(request: Request, *, raw: bool) -> Response:
         encoding = request.headers.get("content-encoding")
         parameters = request.query_params
 
-        def decode(body: bytes, now_us: int) -> Decoded:
+        def decode(body: bytes, now_us: int) -> HecDecoded:
             plain = decompress(body, encoding, bytes_max=gateway.limits.body_bytes_max)
             if not raw:
                 return decode_hec(plain, limits=gateway.limits, now_us=now_us)
-            return decode_hec_raw(
-                plain,
-                limits=gateway.limits,
-                now_us=now_us,
-                host=parameters.get("host"),
-                source=parameters.get("source"),
-                attributes={name: parameters[name] for name in ("sourcetype", "index") if parameters.get(name)},
-            )
+            told = {name: parameters[name] for name in _TOLD if parameters.get(name)}
+            return decode_hec_raw(plain, limits=gateway.limits, now_us=now_us, told=told)
 
         try:
             async with received(request, gateway, metrics) as body:
@@ -109,11 +107,9 @@ def splunk_router(gateway: Gateway, metrics: Metrics) -> APIRouter:
                 )
         except TailraceError as error:
             return _refusal(error)
-        if isinstance(decoded, HecDecoded) and (failure := decoded.first_failure()) is not None:
+        if (failure := decoded.first_failure()) is not None:
             code, place = failure
             return _json(400, _told(code, **{"invalid-event-number": place}))
-        if decoded.rejected:
-            return _json(400, _told(INVALID_FORMAT, **{"invalid-event-number": decoded.rejected[0].line - 1}))
         if not decoded.events.num_rows:
             return _json(400, _told(_NO_DATA))
         has_channel = _CHANNEL in request.headers or "channel" in parameters
@@ -138,11 +134,17 @@ def splunk_router(gateway: Gateway, metrics: Metrics) -> APIRouter:
         """Clients ask here before they send. Always 200; `/readyz` asks each place."""
         return _json(200, _told(_HEALTHY))
 
+    async def verified(request: Request) -> Response:
+        """Docker's driver asks so at the start of a container, which does not start where it is refused."""
+        return Response()
+
     async def acknowledged(request: Request) -> Response:
         """Whether what these ids were answered for is durable: it is, or there had been no such answer."""
         try:
             async with received(request, gateway, metrics) as body:
-                ids = [int(id) for id in orjson.loads(body)["acks"][:_ACKS_MAX]]
+                if len(body) > _ACKS_BYTES_MAX:
+                    raise TooLarge(f"the request is larger than {_ACKS_BYTES_MAX:,} bytes; ask for fewer")
+                ids = [int(id) for id in orjson.loads(body)["acks"]]
         except TailraceError as error:
             return _refusal(error)
         except (ValueError, TypeError, KeyError, OverflowError):
@@ -159,6 +161,7 @@ def splunk_router(gateway: Gateway, metrics: Metrics) -> APIRouter:
             openapi_extra=event_body,
             include_in_schema=path == "/services/collector/event",
         )(events)
+        router.options(path, include_in_schema=False)(verified)
     for path in ("/services/collector/raw", "/services/collector/raw/1.0"):
         router.post(
             path,

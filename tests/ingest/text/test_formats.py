@@ -100,6 +100,7 @@ def test_the_zone_of_times_without_one_can_be_given() -> None:
     assert _times(*lines, zone_offset_s=7200) == ["2020-01-31 08:00:00", "2020-01-31 10:00:00"]
 
 
+@pytest.mark.slow
 @settings(max_examples=25)
 @given(st.datetimes(datetime(1990, 1, 1), datetime(2026, 11, 20)))
 def test_any_time_comes_back_in_every_shape(time: datetime) -> None:

@@ -164,6 +164,7 @@ LINES = [
 ]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("line", "time", "level"), LINES, ids=[line[:48] for line, _, _ in LINES])
 def test_the_time_and_level_of_a_single_line_come_out(line: str, time: str | None, level: str | None) -> None:
     """One line is enough to know what it says."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from datetime import UTC, datetime
 
+import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -23,6 +24,7 @@ LINE = st.one_of(
 ).map(lambda line: line.replace(b"\n", b"").rstrip(b"\r"))
 
 
+@pytest.mark.slow
 @given(st.lists(LINE, max_size=20), st.sampled_from([b"\n", b"\r\n"]), st.booleans())
 def test_the_bytes_of_every_line_can_be_had_again(lines: list[bytes], end: bytes, ended: bool) -> None:
     """Any bytes, with either line end, the last line with or without its end: the messages give them back."""

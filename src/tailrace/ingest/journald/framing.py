@@ -43,7 +43,7 @@ class JournalFramer:
         return len(self._buffer)
 
     def take_rejected(self) -> list[Rejected]:
-        """The entries since the last call that were too large; `line` is the entry's number in the body."""
+        """The entries since the last call that were too large or cut off; `line` is the number in the body."""
         rejected, self._rejected = self._rejected, []
         return rejected
 
@@ -58,7 +58,9 @@ class JournalFramer:
             while (end := self._field_end()) > 0:
                 if end - self._place == 1:
                     if self._kept:
-                        self._reject()
+                        self._reject(
+                            f"the entry has more than {self._entry_bytes_max:,} bytes (ingest.line_bytes_max)"
+                        )
                     elif self._place > begin:
                         self._number += 1
                         whole += self._buffer[begin:end]
@@ -71,6 +73,16 @@ class JournalFramer:
         if self._kept or len(self._buffer) > self._entry_bytes_max:
             self._pass_over(-end)
         return bytes(whole)
+
+    def finish(self) -> bytes:
+        """At the body's end: its last entry, which may lack the blank line. One that is cut off is rejected."""
+        held = self._kept or bytes(self._buffer[:_KEPT_BYTES])
+        whole = self.feed(b"\n\n")
+        if self._kept or self._buffer:
+            self._kept = held
+            self._reject("the entry is cut off")
+            self._buffer.clear()
+        return whole
 
     def _after_what_is_skipped(self, part: bytes) -> bytes:
         if self._skip_line:
@@ -117,13 +129,11 @@ class JournalFramer:
         del self._buffer[: self._place]
         self._place = 0
 
-    def _reject(self) -> None:
+    def _reject(self, reason: str) -> None:
         self._number += 1
-        reason = (
-            f"the entry has more than {self._entry_bytes_max:,} bytes (ingest.line_bytes_max); "
-            f"the first {len(self._kept):,} are kept"
+        self._rejected.append(
+            Rejected(self._number, f"{reason}; its first {len(self._kept):,} bytes are kept", self._kept)
         )
-        self._rejected.append(Rejected(self._number, reason, self._kept))
         self._kept = b""
 
 

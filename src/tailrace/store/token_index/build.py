@@ -8,8 +8,8 @@ from typing import NamedTuple
 import numpy as np
 import pyarrow as pa
 
-from tailrace.kernels.tokens import Words
-from tailrace.kernels.tokens_filter import PROBES_MAX, collect_distinct, drain, fill_filter, filter_shape
+from tailrace.kernels.tokens.cut import Words
+from tailrace.kernels.tokens.filter import PROBES_MAX, collect_distinct, drain, fill_filter, filter_shape
 from tailrace.store.token_index.counts import Counts
 from tailrace.store.token_index.format import Group, pack_index
 from tailrace.store.token_index.patterns import find_candidates, find_patterns

@@ -14,8 +14,8 @@ import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
 
-from tailrace.kernels.tokens import Bools, hash_token, read_only
-from tailrace.kernels.tokens_filter import filters_pass
+from tailrace.kernels.tokens.cut import Bools, hash_token, read_only
+from tailrace.kernels.tokens.filter import filters_pass
 from tailrace.model.batch import LEVELS
 from tailrace.query.tokens import AllOf, AnyOf, Level, Required, Token, Unknown
 from tailrace.store.token_index.build import build_index

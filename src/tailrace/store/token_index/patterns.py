@@ -7,8 +7,8 @@ from typing import NamedTuple
 
 import numpy as np
 
-from tailrace.kernels.tokens import Bools, Int32s, Int64s, Words
-from tailrace.kernels.tokens_frequent import (
+from tailrace.kernels.tokens.cut import Bools, Int32s, Int64s, Words
+from tailrace.kernels.tokens.frequent import (
     CANDIDATES_MAX,
     TABLE_SLOTS,
     Candidates,

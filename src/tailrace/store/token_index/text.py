@@ -9,7 +9,7 @@ import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
 
-from tailrace.kernels.tokens import (
+from tailrace.kernels.tokens.cut import (
     PADDING_BYTES,
     SKETCH_BITS,
     Bytes,
