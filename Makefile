@@ -4,6 +4,9 @@
 PYTHON ?= $(firstword $(foreach p,python3.13 python3.12 python3.11 python3,$(shell $(p) -c 'import sys; sys.exit(not (3, 11) <= sys.version_info < (3, 14))' 2>/dev/null && command -v $(p))))
 BIN := .venv/bin
 
+# The tests start hundreds of processes, each of which would compile all modules without Python's cache.
+unexport PYTHONDONTWRITEBYTECODE
+
 .PHONY: env run page types cluster servers shippers test style check screenshots bench clean lock
 
 # The dashboard is built with the machine's Node, or with one that pip fetches for the build alone. All but the page

@@ -113,7 +113,12 @@ class Server:
         raise AssertionError(f"the stores did not catch up in {timeout_s} s:\n{self.said()}")
 
     def __enter__(self) -> Server:
-        return self.start()
+        try:
+            return self.start()
+        except BaseException:
+            # One that was too slow would go on beside all further tests.
+            self.kill()
+            raise
 
     def __exit__(self, *_: object) -> None:
         if self._process is not None and self._process.poll() is None:

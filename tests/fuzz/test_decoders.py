@@ -13,6 +13,7 @@ TARGETS = targets()
 MIB = 1 << 20
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", TARGETS)
 def test_what_is_not_damaged_is_events(name: str) -> None:
     """Of a body as it was made every event is there, and nothing is rejected: the fuzz begins with what is right."""

@@ -92,6 +92,7 @@ bad_lines = st.sampled_from(
 )
 
 
+@pytest.mark.slow
 @settings(max_examples=150, deadline=None, suppress_health_check=[HealthCheck.too_slow])
 @given(
     lines=st.lists(
@@ -114,6 +115,7 @@ def test_every_good_line_is_kept_whatever_lies_between(
     assert house.new_messages() == good
 
 
+@pytest.mark.slow
 @settings(max_examples=300, deadline=None)
 @given(
     body=st.binary(max_size=300)

@@ -79,6 +79,7 @@ def outcome(text: str) -> Node | QueryError:
         return error
 
 
+@pytest.mark.slow
 @settings(max_examples=600, deadline=None)
 @given(queries)
 def test_any_text_parses_or_is_a_query_error(text: str) -> None:
@@ -94,6 +95,7 @@ def test_any_text_parses_or_is_a_query_error(text: str) -> None:
         exact_tokens(node)
 
 
+@pytest.mark.slow
 @settings(max_examples=100, deadline=None)
 @given(queries)
 def test_what_parses_is_one_condition_for_duckdb(database: duckdb.DuckDBPyConnection, text: str) -> None:

@@ -40,6 +40,7 @@ def check(database: duckdb.DuckDBPyConnection, events: list[dict[str, Any]], que
         assert all(isinstance(holds, bool) for (holds,) in computed), sql
 
 
+@pytest.mark.slow
 @settings(max_examples=60, deadline=None)
 @examples
 def test_sql_finds_the_rows_of_the_oracle(
@@ -50,7 +51,7 @@ def test_sql_finds_the_rows_of_the_oracle(
 
 
 @pytest.mark.slow
-@settings(max_examples=1500, deadline=None)
+@settings(max_examples=700, deadline=None)
 @examples
 def test_sql_finds_the_rows_of_the_oracle_in_many_more(
     database: duckdb.DuckDBPyConnection, events: list[dict[str, Any]], queries: list[Node]
@@ -59,6 +60,7 @@ def test_sql_finds_the_rows_of_the_oracle_in_many_more(
     check(database, events, queries)
 
 
+@pytest.mark.slow
 def test_words_and_lookalikes_are_told_apart(database: duckdb.DuckDBPyConnection) -> None:
     """Each word, as phrase and as wildcard, on text and on values, finds itself in either case and no lookalike."""
     seeds = [word for word in WORDS if any(character.isalpha() for character in word)]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -34,12 +35,14 @@ def is_held(required: Required, held: set[str], levels: set[str]) -> bool:
             return True
 
 
+@pytest.mark.slow
 @given(texts)
 def test_tokens_are_those_of_the_oracle(text: str) -> None:
     """Any text is cut where the definition says."""
     assert tokens(text) == cut(text)
 
 
+@pytest.mark.slow
 @settings(max_examples=100, deadline=None)
 @given(st.lists(rows(), min_size=1, max_size=4), nodes)
 def test_a_block_with_a_match_holds_what_is_required(events: list[dict[str, Any]], node: Node) -> None:
@@ -56,6 +59,7 @@ conjunctions = st.lists(st.builds(Phrase, st.none(), texts), min_size=1, max_siz
 )
 
 
+@pytest.mark.slow
 @settings(max_examples=100, deadline=None)
 @given(rows(), conjunctions | nodes)
 def test_exact_tokens_decide_alone(event: dict[str, Any], node: Node) -> None:

@@ -6,6 +6,7 @@ import threading
 from pathlib import Path
 from random import Random
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -43,6 +44,7 @@ def test_the_first_record_has_the_key_for_good(tmp_path: Path) -> None:
     again.close()
 
 
+@pytest.mark.slow
 @given(
     st.lists(
         st.tuples(st.integers(0, 2), st.integers(0, 5), st.integers(0, 5 * WINDOW_S)),

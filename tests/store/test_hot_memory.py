@@ -6,6 +6,7 @@ import threading
 from itertools import pairwise
 
 import pyarrow as pa
+import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -118,6 +119,7 @@ def test_joining_keeps_every_row(sizes: list[int], cut: int, views: set[int]) ->
         assert messages(snapshot.above({0: cut})) == [message for offset, message in expected if offset >= cut]
 
 
+@pytest.mark.slow
 def test_thousands_of_single_events_are_few_batches() -> None:
     """A query must not meet a batch an event."""
     hot = HotMemory(1 << 26)

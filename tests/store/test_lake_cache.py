@@ -211,6 +211,7 @@ Steps = st.lists(
 )
 
 
+@pytest.mark.slow
 @settings(max_examples=25, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(steps=Steps, seed=st.integers(0, 1000))
 def test_whatever_is_held_is_there_and_the_bound_is_kept(

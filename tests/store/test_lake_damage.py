@@ -50,6 +50,7 @@ def garble(path: Path) -> None:
     path.write_bytes(content[:4] + random.Random(1).randbytes(len(content) - 8) + content[-4:])
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("harm", [delete, empty, truncate, garble])
 def test_the_rest_is_served_around_a_damaged_file(
     tmp_path: Path, caplog: pytest.LogCaptureFixture, harm: Harm
@@ -74,6 +75,7 @@ def test_the_rest_is_served_around_a_damaged_file(
         assert any(str(victim) in problem for problem in check(lake).problems)
 
 
+@pytest.mark.slow
 def test_only_the_damaged_row_group_is_lost(tmp_path: Path) -> None:
     """The other groups of the file are served."""
     with open_lake(tmp_path / "lake") as lake:

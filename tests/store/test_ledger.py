@@ -214,6 +214,7 @@ operations = st.lists(
 )
 
 
+@pytest.mark.slow
 @settings(max_examples=25)
 @given(operations, st.integers(500, 2000))
 def test_all_copies_end_alike(

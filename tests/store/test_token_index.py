@@ -96,6 +96,7 @@ REQUIRED = st.recursive(
 )
 
 
+@pytest.mark.slow
 @settings(deadline=None, max_examples=60)
 @given(GROUPS, st.lists(REQUIRED, max_size=8))
 def test_candidates_never_leave_out_a_row_group_that_matches(
@@ -111,6 +112,7 @@ def test_candidates_never_leave_out_a_row_group_that_matches(
             assert candidate or not any(holds(row, required) for row in rows)
 
 
+@pytest.mark.slow
 @settings(deadline=None, max_examples=60)
 @given(GROUPS, st.lists(st.lists(TOKENS, max_size=3).map(tuple), max_size=8))
 def test_exact_counts_and_rows_are_exact(groups: list[list[Row]], queries: list[tuple[str, ...]]) -> None:
@@ -128,6 +130,7 @@ def test_exact_counts_and_rows_are_exact(groups: list[list[Row]], queries: list[
                 assert count == len(expected)
 
 
+@pytest.mark.slow
 @settings(deadline=None, max_examples=60)
 @given(GROUPS)
 def test_counts_and_levels_are_a_group_by(groups: list[list[Row]]) -> None:
@@ -144,6 +147,7 @@ def test_counts_and_levels_are_a_group_by(groups: list[list[Row]]) -> None:
     assert Counter({tuple(cell.values())[:3]: cell["count"] for cell in counts.to_pylist()}) == expected
 
 
+@pytest.mark.slow
 @settings(deadline=None, max_examples=60)
 @given(GROUPS, st.integers(0, 5), st.integers(0, 20))
 def test_slices_and_stored_batches_give_the_same_bytes(groups: list[list[Row]], start: int, size: int) -> None:

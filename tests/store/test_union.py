@@ -77,6 +77,7 @@ def both(union: Union, whole: HotMemory) -> Iterator[tuple[Snapshot, Snapshot]]:
         yield one, other
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("order", ORDERS)
 @pytest.mark.parametrize("selection", SELECTIONS)
 def test_pages_of_both_places_are_one_list(
@@ -110,6 +111,7 @@ def test_the_stream_is_every_event_in_order(
         assert found == expected
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("selection", SELECTIONS)
 def test_figures_are_sums(union: Union, whole: HotMemory, selection: Selection) -> None:
     """Counts, bars, fields and values are those of one place that holds everything."""
