@@ -1,6 +1,5 @@
 """What all tests share."""
 
-import os
 import signal
 
 from hypothesis import settings
@@ -29,8 +28,3 @@ if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
 # How long an example takes says nothing on a machine that does other things too; speed is measured in bench/.
 settings.register_profile("tailrace", deadline=None)
 settings.load_profile("tailrace")
-
-
-def pytest_xdist_auto_num_workers() -> int:
-    """Tests wait for servers for a good part of their time: `-n auto` starts one more than there are cores."""
-    return (os.cpu_count() or 1) + 1

@@ -6,6 +6,7 @@ lines with a reason; and memory that does not grow.
 
 from __future__ import annotations
 
+import gc
 import mmap
 import multiprocessing
 import random
@@ -67,6 +68,8 @@ def fuzz(decode: Decode, bodies: Sequence[bytes], *, inputs: int, seed: int) -> 
 
 
 def _run(decode: Decode, bodies: Sequence[bytes], inputs: int, seed: int, current: Path, tells: Connection) -> None:
+    # What the parent process has of others' native code does not outlive being taken apart in a fork of it.
+    gc.freeze()
     chance = random.Random(seed)
     process = psutil.Process()
     events = rejected = refused = warm_bytes = 0

@@ -164,7 +164,8 @@ def test_gelf_pro(stored: Stored) -> None:
     """A connection a message. What is missing it was told of, or was on its way when the server died."""
     counted = stored.numbers["gelf-pro"]
     assert max(counted.values()) == 1
-    assert len(set(range(COUNT)) - set(counted) - set(stored.refused)) < COUNT // 10
+    # As many as 1,024 wait to be accepted, and others are read.
+    assert len(set(range(COUNT)) - set(counted) - set(stored.refused)) < COUNT // 4
 
 
 def test_what_the_senders_tell_beside_the_message(stored: Stored) -> None:

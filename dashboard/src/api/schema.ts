@@ -2584,7 +2584,7 @@ export interface operations {
             query?: never;
             header?: never;
             path: {
-                /** @description Kept as the event's attribute `_index` */
+                /** @description Kept as the event's attribute `_index`: 255 bytes */
                 index: string;
             };
             cookie?: never;
@@ -2750,7 +2750,7 @@ export interface operations {
             query?: never;
             header?: never;
             path: {
-                /** @description Kept as the event's attribute `_index` */
+                /** @description Kept as the event's attribute `_index`: 255 bytes */
                 index: string;
             };
             cookie?: never;
@@ -2916,7 +2916,7 @@ export interface operations {
             query?: never;
             header?: never;
             path: {
-                /** @description Kept as the event's attribute `_index` */
+                /** @description Kept as the event's attribute `_index`: 255 bytes */
                 index: string;
             };
             cookie?: never;
@@ -3122,7 +3122,7 @@ export interface operations {
             query?: never;
             header?: never;
             path: {
-                /** @description Kept as the event's attribute `_index` */
+                /** @description Kept as the event's attribute `_index`: 255 bytes */
                 index: string;
                 /** @description Of two documents with one index and id the first stays */
                 id: string;
@@ -3330,7 +3330,7 @@ export interface operations {
             query?: never;
             header?: never;
             path: {
-                /** @description Kept as the event's attribute `_index` */
+                /** @description Kept as the event's attribute `_index`: 255 bytes */
                 index: string;
                 /** @description Of two documents with one index and id the first stays */
                 id: string;
@@ -3538,7 +3538,7 @@ export interface operations {
             query?: never;
             header?: never;
             path: {
-                /** @description Kept as the event's attribute `_index` */
+                /** @description Kept as the event's attribute `_index`: 255 bytes */
                 index: string;
                 /** @description Of two documents with one index and id the first stays */
                 id: string;
@@ -3746,7 +3746,7 @@ export interface operations {
             query?: never;
             header?: never;
             path: {
-                /** @description Kept as the event's attribute `_index` */
+                /** @description Kept as the event's attribute `_index`: 255 bytes */
                 index: string;
                 /** @description Of two documents with one index and id the first stays */
                 id: string;

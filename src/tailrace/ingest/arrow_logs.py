@@ -19,6 +19,7 @@ from tailrace.errors import BadInput, TooLarge
 from tailrace.ingest.arrow_bounds import check_stream
 from tailrace.ingest.arrow_columns import Attribute, as_text, flattened, levels_of, times_of
 from tailrace.ingest.decoded import Decoded
+from tailrace.kernels.json_text import starts_of, view_of
 from tailrace.kernels.key_bits import repeats_key
 from tailrace.model.batch import ATTRIBUTES, EVENT_SCHEMA, TIMESTAMP, empty_batch, join_batches
 
@@ -28,7 +29,6 @@ GROWTH_MAX = 4
 """A batch whose texts, its columns' names at each event included, take more than so many times the bound of a body is
 refused: numbers grow when they are written out, and names are short in the schema and long in the events."""
 
-_NO_BYTES = np.frombuffer(bytes(1), np.uint8)
 
 _TEXT_COLUMNS = ("service", "host", "message", "trace_id", "span_id")
 
@@ -150,8 +150,7 @@ def _attributes(
     offsets = _offsets_of(entries)
     if rows and int(np.diff(offsets).max()) > fields_max:
         raise BadInput(f"an event has more than {fields_max} attributes (ingest.fields_max)")
-    key_offsets, data = _text_buffers(entries.keys)
-    if repeats_key(offsets, key_offsets, data):
+    if repeats_key(offsets, starts_of(entries.keys), view_of(entries.keys.buffers()[2], np.uint8)):
         return pa.array([list(dict(row).items()) for row in entries.to_pylist()], ATTRIBUTES)
     return entries
 
@@ -172,12 +171,3 @@ def _map_of(rows: int, owners: Numbers, keys: pa.Array, items: pa.Array) -> pa.M
 
 def _offsets_of(array: pa.MapArray) -> Numbers:
     return np.asarray(array.offsets)
-
-
-def _text_buffers(texts: pa.StringArray) -> tuple[Numbers, Numbers]:
-    """The offsets and bytes of an array of strings."""
-    _, offsets, data = texts.buffers()
-    if not texts:
-        return np.frombuffer(bytes(4), np.int32), _NO_BYTES
-    window = np.frombuffer(offsets, np.int32)[texts.offset : texts.offset + len(texts) + 1]
-    return window, np.frombuffer(data, np.uint8) if data is not None and data.size else _NO_BYTES

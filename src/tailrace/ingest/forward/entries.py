@@ -18,6 +18,7 @@ from tailrace.errors import TooLarge
 from tailrace.ingest.decoded import Decoded, Rejected
 from tailrace.ingest.forward.slow import float_texts, slow_line
 from tailrace.ingest.json_lines import JsonLines
+from tailrace.kernels.json_text import view_of
 from tailrace.kernels.msgpack.lines import (
     BROKEN,
     ENTRY_BYTES,
@@ -186,5 +187,5 @@ class _Piece:
         if count:
             texts = float_texts(self.float_values[:count])
             _, offsets, digits = texts.buffers()
-            starts = np.frombuffer(offsets, np.int32)
-            write_floats(self.lines, self.float_places, count, starts, np.frombuffer(digits, np.uint8))
+            starts, texts_bytes = view_of(offsets, np.int32), view_of(digits, np.uint8)
+            write_floats(self.lines, self.float_places, count, starts, texts_bytes)

@@ -304,6 +304,7 @@ def warm_up() -> None:
     message = np.frombuffer(b"\x93\xa1t\x01\x80", np.uint8)
     w, others, stack = np.empty(4096, np.uint8), np.empty((1, 6), np.int64), np.empty((2, 2), np.int64)
     places, values = np.empty(8, np.int64), np.empty(8, np.float64)
+    skip_values(message, 0, len(message), 1)
     write_messages(message, 0, len(message), w, 64, others, stack, places, values)
     write_entries(message, 0, len(message), message, 0, 0, w, 64, others, stack, places, values)
     write_floats(w, places, 0, np.frombuffer(bytes(4), np.int32), message)
