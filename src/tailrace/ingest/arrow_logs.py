@@ -29,7 +29,6 @@ GROWTH_MAX = 4
 """A batch whose texts, its columns' names at each event included, take more than so many times the bound of a body is
 refused: numbers grow when they are written out, and names are short in the schema and long in the events."""
 
-
 _TEXT_COLUMNS = ("service", "host", "message", "trace_id", "span_id")
 
 
