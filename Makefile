@@ -57,7 +57,7 @@ bench: .venv/dev.stamp servers page ## the table of docs/benchmarks.md, measured
 .venv/env.stamp: pyproject.toml requirements/run.txt
 	@test -n "$(PYTHON)" || { echo "Tailrace needs Python 3.11, 3.12 or 3.13 on the PATH; none was found." >&2; exit 1; }
 	@test -x $(BIN)/python || { echo "making .venv with $(PYTHON)"; $(PYTHON) -m venv .venv; }
-	@echo "installing (about a minute the first time)"
+	@echo "installing (a minute or two the first time)"
 	@$(BIN)/python -m pip install -q --disable-pip-version-check -r requirements/run.txt
 	@$(BIN)/python -m pip install -q --disable-pip-version-check --no-deps -e .
 	@$(BIN)/python -m tailrace.kernels
