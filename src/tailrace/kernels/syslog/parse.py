@@ -12,6 +12,7 @@ from __future__ import annotations
 import numpy as np
 
 from tailrace.kernels.compiling import compiled, inlined
+from tailrace.kernels.key_bits import has_key
 from tailrace.kernels.ndjson.values import UNSURE, is_utf8, timestamp_us
 from tailrace.kernels.simd import WIDTH, beyond_ascii, copy_bytes
 
@@ -103,22 +104,6 @@ def _put(w, q, text):
     for i in range(len(text)):
         w[q + i] = text[i]
     return q + len(text)
-
-
-@inlined
-def _has_key(keys, offsets, first, last, begin, end):
-    """Whether one of the keys `first` to `last` is `keys[begin:end]`."""
-    for i in range(first, last):
-        at = offsets[i]
-        if offsets[i + 1] - at == end - begin:
-            same = True
-            for j in range(end - begin):
-                if keys[at + j] != keys[begin + j]:
-                    same = False
-                    break
-            if same:
-                return True
-    return False
 
 
 # One long function on purpose, as the one for NDJSON.
@@ -256,8 +241,8 @@ def parse_messages(
                             key_to += 1
                             copy_bytes(keys, key_to, d, name, p - name, n)
                             key_to += p - name
-                            if entry - attribute >= attributes_max or _has_key(
-                                keys, key_offsets, attribute, entry, key_from, key_to
+                            if entry - attribute >= attributes_max or has_key(
+                                keys, key_from, key_to - key_from, keys, 0, key_offsets, attribute, entry
                             ):
                                 good = False
                                 break
