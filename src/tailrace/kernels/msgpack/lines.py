@@ -175,6 +175,18 @@ def _put_entry(d, time, metadata, record, n, tags, tag, tag_end, w, q, stack, fl
     return q + 2, floats
 
 
+@inlined
+def _leave_out(others, row, start, end, q, number, tag, tag_end):
+    """A row of `others`, as `write_entries` has them; returns how many there are."""
+    others[row, 0] = start
+    others[row, 1] = end
+    others[row, 2] = q
+    others[row, 3] = number
+    others[row, 4] = tag
+    others[row, 5] = tag_end
+    return row + 1
+
+
 @compiled
 def write_entries(d, p, n, tags, tag, tag_end, w, entry_bytes_max, others, stack, float_places, float_values):
     """The lines of the entries in `d[p:n]`, one behind the other; all have the tag `tags[tag:tag_end]`.
@@ -212,13 +224,7 @@ def write_entries(d, p, n, tags, tag, tag_end, w, entry_bytes_max, others, stack
                 d, time, metadata, record, n, tags, tag, tag_end, w, q, stack, floats, float_places, float_values
             )
         if line_end < 0:
-            others[left_out, 0] = p
-            others[left_out, 1] = end
-            others[left_out, 2] = q
-            others[left_out, 3] = entries
-            others[left_out, 4] = tag
-            others[left_out, 5] = tag_end
-            left_out += 1
+            left_out = _leave_out(others, left_out, p, end, q, entries, tag, tag_end)
         else:
             q = line_end
             floats = line_floats
@@ -267,13 +273,7 @@ def write_messages(d, p, n, w, entry_bytes_max, others, stack, float_places, flo
             d, time, -1, record, n, d, tag, time, w, q, stack, floats, float_places, float_values
         )
         if line_end < 0:
-            others[left_out, 0] = time
-            others[left_out, 1] = record_end
-            others[left_out, 2] = q
-            others[left_out, 3] = entries
-            others[left_out, 4] = tag
-            others[left_out, 5] = time
-            left_out += 1
+            left_out = _leave_out(others, left_out, time, record_end, q, entries, tag, time)
         else:
             q = line_end
             floats = line_floats
